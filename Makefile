@@ -1,0 +1,64 @@
+# Every target sets up what it needs: a .venv with locked dependencies.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+URL ?=
+DIALECT ?= contract
+KEY ?=
+OUT ?= aiconform-report
+
+.PHONY: help check serve test lint selftest lock editions interop clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(STAMP): requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) not found; set PYTHON=…" >&2; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+check: $(STAMP) ## validate the reference, or URL=… DIALECT=… KEY=…
+ifeq ($(URL),)
+	$(BIN)/python -m conformance.cli.demo --out $(OUT)
+else
+	$(BIN)/aiconform check $(URL) --dialect $(DIALECT) $(if $(KEY),--key $(KEY)) --out $(OUT)
+endif
+
+serve: $(STAMP) ## serve the reference on port 8000
+	$(BIN)/aiconform serve --port 8000
+
+test: $(STAMP) ## run all tests with branch coverage
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --skip-covered --sort=cover | tail -n 40
+
+selftest: $(STAMP) ## prove the checks: mutants killed, variants not flagged
+	$(BIN)/aiconform selftest --json selftest.json
+
+node_modules: package.json package-lock.json
+	npm ci --no-audit --no-fund --silent
+	@touch $@
+
+lint: $(STAMP) node_modules ## style, types, dependency rule, OpenAPI lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m spec.editions dist
+	npm run --silent lint:spec
+
+editions: $(STAMP) ## write the published editions of the contract to dist/
+	$(BIN)/python -m spec.editions dist
+
+lock: ## resolve the dependencies anew into requirements.lock
+	test -x $(BIN)/pip-compile || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet pip-tools; }
+	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-emit-index-url \
+	  --no-emit-find-links --no-emit-trusted-host --no-header --extra all --extra dev \
+	  --output-file requirements.lock pyproject.toml
+
+clean: ## remove what the targets made
+	rm -rf $(VENV) node_modules dist aiconform-report .coverage* selftest.json

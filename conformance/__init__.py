@@ -1,0 +1,3 @@
+"""The instrument: probes that record evidence, checks that judge it, verdicts that say why."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,38 @@
+"""The command ``aiconform``."""
+
+from __future__ import annotations
+
+import typer
+
+from conformance import __version__
+from conformance.cli import check, explain, judge, requirements, selftest, serve
+
+app = typer.Typer(
+    name="aiconform",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    help="Tell whether an AI API keeps its operational contract.",
+    epilog="Exit codes: 0 gate passed, 1 gate failed, 2 bad usage or configuration, "
+    "3 target unreachable or the suite's own fault, 130 interrupted.",
+)
+for _module in (check, serve, judge, explain, requirements, selftest):
+    app.command()(_module.command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"aiconform {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Tell whether an AI API keeps its operational contract."""
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app(prog_name="aiconform")

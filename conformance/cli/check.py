@@ -1,0 +1,98 @@
+"""``aiconform check URL``: probe a target, judge it, report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from conformance.cli.progress import live_progress
+from conformance.cli.stop import stop
+from conformance.cli.suite import run_suite
+from conformance.dialects.model import Dialect, DialectError, load_dialect
+from conformance.gather import plan
+from conformance.registry import load_all, selected_checks
+from conformance.report.console import print_report
+from conformance.report.write import ReportError, write_html, write_json, write_junit
+from conformance.run_state import Settings
+from conformance.selection import Selection, SelectionError
+from conformance.target import Limits, Target, TargetError
+from spec.catalogue import requirements
+
+
+def command(
+    url: Annotated[str, typer.Argument(metavar="URL", help="Base URL of the API, for instance http://127.0.0.1:8000/api/v1.")],
+    dialect: Annotated[str, typer.Option(help="Its wire format: a built-in dialect or a YAML file.")] = "contract",
+    key: Annotated[str | None, typer.Option(envvar="AICONFORM_KEY", show_envvar=True, help="Credential.")] = None,
+    other_key: Annotated[
+        str | None, typer.Option(envvar="AICONFORM_OTHER_KEY", help="Credential of a second principal.")
+    ] = None,
+    limited_key: Annotated[
+        str | None, typer.Option(envvar="AICONFORM_LIMITED_KEY", help="Credential whose limits may be exhausted.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Model to call (default: the first the target lists).")] = None,
+    only: Annotated[str | None, typer.Option(metavar="IDS", help="Judge only these: SSE-04,ERR-*.")] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Evidence and report.html go here.")] = Path("aiconform-report"),
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as JSON.")] = None,
+    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as JUnit XML.")] = None,
+    max_calls: Annotated[int | None, typer.Option(metavar="N", help="Never send more than N requests.")] = None,
+    timeout: Annotated[float, typer.Option(metavar="S", min=1, help="Longest a single call may take, body included.")] = 30.0,
+    ca_bundle: Annotated[Path | None, typer.Option(metavar="FILE", help="CA certificates (PEM) to trust.")] = None,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Do not verify the certificate.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and its cost; send nothing.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
+) -> None:
+    """Judge an AI API: a verdict per requirement, with the evidence behind it.
+
+    Example: aiconform check http://127.0.0.1:8000/api/v1 --key sk-demo
+    """
+    console = Console()
+    try:
+        spoken, selection = load_dialect(dialect), Selection.parse(only)
+        selection.of(requirements().values())
+        target = Target.create(
+            url,
+            spoken.name,
+            key=key,
+            other_key=other_key,
+            limited_key=limited_key,
+            model=model,
+            max_calls=max_calls,
+            limits=Limits(headers=min(timeout, Limits.headers), total=timeout),
+            verify=not insecure,
+            ca_bundle=str(ca_bundle) if ca_bundle else None,
+        )
+    except (DialectError, TargetError, SelectionError) as error:
+        stop(str(error), 2)
+    if ca_bundle and not ca_bundle.is_file():
+        stop(f"--ca-bundle: {ca_bundle} is not a file", 2)
+    if dry_run:
+        _print_plan(console, spoken, selection)
+        return
+    with live_progress(Console(stderr=True), quiet=quiet) as watch:
+        report = run_suite(Settings(spoken, target, selection=selection, out=out, watch=watch))
+    try:
+        if json:
+            write_json(report, json)
+        if junit:
+            write_junit(report, junit)
+        write_html(report, out / "report.html")
+    except ReportError as error:
+        stop(str(error), 2)
+    if not quiet:
+        print_report(report, console)
+        console.print(f"report: {out / 'report.html'}", highlight=False)
+    raise typer.Exit(report.exit_code)
+
+
+def _print_plan(console: Console, dialect: Dialect, selection: Selection) -> None:
+    load_all()
+    wanted = selection.of(requirements().values())
+    planned = plan(selected_checks(r.id for r in wanted).values(), dialect)
+    for probe in planned.probes:
+        console.print(f"{probe.name:24} at most {probe.calls:3} calls {probe.tokens:6} tokens", highlight=False)
+    for record in planned.skipped:
+        console.print(f"{record.name:24} left out: {record.reason}", highlight=False, style="dim")
+    console.print(f"{'in all':24} at most {planned.calls:3} calls {planned.tokens:6} tokens", style="bold")

@@ -1,0 +1,74 @@
+"""The pytest plugin: options, one gathering before the tests, a verdict per check, reports at the end.
+
+``pytest --pyargs conformance.checks --target URL --dialect contract --key sk-…`` runs the suite with every pytest
+flag. A session that names neither a target nor saved evidence is left alone.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from conformance.run_state import RunState, Settings
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("aiconform", "conformance of an AI API")
+    group.addoption("--target", metavar="URL", help="base URL of the API to judge, for instance http://127.0.0.1:8000/api/v1")
+    group.addoption("--dialect", metavar="NAME", default="contract", help="its wire format: a built-in dialect or a YAML file")
+    group.addoption("--key", metavar="KEY", help="credential (default: the environment variable AICONFORM_KEY)")
+    group.addoption("--other-key", metavar="KEY", help="credential of a second principal")
+    group.addoption("--limited-key", metavar="KEY", help="credential whose limits may be exhausted")
+    group.addoption("--model", metavar="ID", help="model to call (default: the target's first)")
+    group.addoption("--only", metavar="IDS", help="requirements to judge, for instance SSE-04,ERR-*")
+    group.addoption("--max-calls", metavar="N", type=int, help="never send more than N requests")
+    group.addoption("--evidence", metavar="DIR", help="judge saved evidence instead of a target; nothing is sent")
+    group.addoption("--out", metavar="DIR", help="write the evidence, report.html and report.json here")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--target", None) or config.getoption("--evidence", None):
+        from conformance.run_state import RunState
+
+        start(config, RunState(_settings(config)))
+
+
+def start(config: pytest.Config, state: RunState) -> None:
+    """Make this pytest session a run."""
+    from conformance.run_plugin import RunPlugin
+    from conformance.run_state import STATE
+
+    config.stash[STATE] = state
+    config.pluginmanager.register(RunPlugin(state), "aiconform-run")
+
+
+def _settings(config: pytest.Config) -> Settings:
+    from conformance.dialects.model import DialectError, load_dialect
+    from conformance.run_state import Settings
+    from conformance.selection import Selection
+    from conformance.target import Target, TargetError
+
+    def option(name: str) -> Any:
+        return config.getoption(name)
+
+    try:
+        dialect = load_dialect(option("--dialect"))
+        selection, out = Selection.parse(option("--only")), Path(option("--out")) if option("--out") else None
+        if option("--evidence"):
+            return Settings(dialect, saved=Path(option("--evidence")), selection=selection, out=out)
+        target = Target.create(
+            option("--target"),
+            dialect.name,
+            key=option("--key") or os.environ.get("AICONFORM_KEY"),
+            other_key=option("--other-key"),
+            limited_key=option("--limited-key"),
+            model=option("--model"),
+            max_calls=option("--max-calls"),
+        )
+    except (DialectError, TargetError) as error:
+        raise pytest.UsageError(str(error)) from None
+    return Settings(dialect, target, selection=selection, out=out)

@@ -1,0 +1,51 @@
+"""After the baseline: is this a target at all, or was it described wrongly? One line that says what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from conformance.dialects.model import Dialect
+from conformance.evidence import NOT_JSON, Exchange
+from conformance.reading import Reading
+
+_UNREACHABLE = ("connect", "tls")
+
+
+class UnusableTarget(Exception):  # noqa: N818 - a signal
+    """The run cannot start; ``exit_code`` 2 for a wrong description, 3 for an unreachable target."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+def refuse_unusable(baseline: Sequence[Exchange], dialect: Dialect) -> None:
+    """Raise :class:`UnusableTarget` when no call of this run could succeed.
+
+    A target that merely answers badly (hangs, resets, a wrong shape) is judged, not refused.
+    """
+    chat = next((e for e in reversed(baseline) if e.operation == "chat"), None)
+    if chat is None:
+        return
+    base = chat.sent.url.split("?", 1)[0]
+    if chat.failure and chat.failure.kind in _UNREACHABLE:
+        hint = "is it running, and is the port right?"
+        if chat.failure.kind == "tls":
+            hint = "check the certificate, or give --ca-bundle FILE or --insecure"
+        raise UnusableTarget(f"cannot reach {base}: {chat.failure.detail}; {hint}", 3)
+    if chat.failure or chat.status is None or chat.status < 400:
+        if chat.failure is None and _is_html(chat):
+            raise UnusableTarget(f"{base} answers {chat.status} with an HTML page: is the base URL right?", 2)
+        return
+    error = Reading(chat, dialect).error
+    if chat.status in (401, 403):
+        given = "the key was refused" if chat.sent_header("authorization") else "a key is needed: give --key"
+        raise UnusableTarget(f"{base} answers {chat.status}: {given}", 2)
+    if error.code == "MODEL_NOT_FOUND":
+        raise UnusableTarget(f"{base} knows no model '{chat.params.get('model')}': give --model", 2)
+    if chat.status in (404, 405) and (_is_html(chat) or chat.json is NOT_JSON or error.code is None):
+        raise UnusableTarget(f"{base} answers {chat.status}: is the base URL right, and the dialect?", 2)
+
+
+def _is_html(exchange: Exchange) -> bool:
+    return exchange.media_type == "text/html" or exchange.content[:200].lstrip().lower().startswith((b"<!doctype", b"<html"))

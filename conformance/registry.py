@@ -1,0 +1,110 @@
+"""The two decorators by which probes and checks are declared, and the tables they fill.
+
+A check is a plain pytest test. Its parameter names say which evidence it judges:
+
+- a probe's name: the :class:`~conformance.reading.Probed` readings of that probe;
+- ``exchanges``: every reading of the run; ``streams``: every complete ``text/event-stream`` answer of the run;
+- ``dialect``, ``target``: the dialect, and the target's public description.
+
+So the plan knows which probes the selected checks need, without a second list.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from conformance.session import Session
+
+BROAD = frozenset({"exchanges", "streams", "dialect", "target"})
+CheckFunction = Callable[..., str | None]
+ProbeFunction = Callable[["Session"], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One assertion of one requirement. Returns the detail of a PASS, or None."""
+
+    requirement: str
+    function: CheckFunction
+    needs: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.function.__module__}:{self.function.__name__}"
+
+    @property
+    def probes(self) -> tuple[str, ...]:
+        return tuple(n for n in self.needs if n not in BROAD)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What is sent for one area. ``calls`` is the most it sends. ``operations`` are abstract operations
+    that the dialect must have, else the probe is skipped. ``phase`` 0 runs first (baseline), 1 runs concurrently,
+    2 runs alone and last (it exhausts limits)."""
+
+    name: str
+    function: ProbeFunction
+    calls: int
+    operations: tuple[str, ...]
+    phase: int
+    tokens: int
+
+
+CHECKS: dict[str, Check] = {}
+PROBES: dict[str, Probe] = {}
+
+
+def check(requirement: str) -> Callable[[CheckFunction], CheckFunction]:
+    """Declare that a test judges ``requirement``. Exactly one check per requirement."""
+
+    def register(function: CheckFunction) -> CheckFunction:
+        known = CHECKS.get(requirement)
+        if known is not None and known.function.__qualname__ != function.__qualname__:
+            raise ValueError(f"{requirement} already has the check {known.name}")
+        needs = tuple(inspect.signature(function).parameters)
+        CHECKS[requirement] = Check(requirement, function, needs)
+        setattr(function, "requirement", requirement)  # noqa: B010 - functions have no such attribute for mypy
+        return function
+
+    return register
+
+
+def probe(
+    *, calls: int, operations: tuple[str, ...] = ("chat",), phase: int = 1, tokens: int = 200
+) -> Callable[[ProbeFunction], ProbeFunction]:
+    """Declare a probe; its name is the function's. ``tokens``: the most it may cost in all."""
+
+    def register(function: ProbeFunction) -> ProbeFunction:
+        name = function.__name__
+        if name in BROAD:
+            raise ValueError(f"'{name}' cannot name a probe")
+        PROBES[name] = Probe(name, function, calls, operations, phase, tokens)
+        return function
+
+    return register
+
+
+def load_all() -> None:
+    """Import every probe and check module that ships with the suite."""
+    import importlib
+    import pkgutil
+
+    for package_name in ("conformance.probes", "conformance.checks"):
+        package = importlib.import_module(package_name)
+        for module in pkgutil.iter_modules(package.__path__):
+            importlib.import_module(f"{package_name}.{module.name}")
+
+
+def selected_checks(ids: Iterable[str]) -> dict[str, Check]:
+    """The registered checks of these requirements."""
+    return {i: CHECKS[i] for i in ids if i in CHECKS}
+
+
+def describe(function: Callable[..., Any]) -> str:
+    """First line of the docstring."""
+    return (inspect.getdoc(function) or "").split("\n", 1)[0]

@@ -1,0 +1,80 @@
+"""The summary on a terminal."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from conformance.report.model import Report
+from conformance.report.plain import visible
+from conformance.verdict import Result, Verdict
+
+_STYLE = {
+    Result.PASS: "green",
+    Result.FAIL: "bold red",
+    Result.WARN: "yellow",
+    Result.ERROR: "bold magenta",
+    Result.INCONCLUSIVE: "cyan",
+    Result.NOT_TESTED: "dim",
+    Result.NOT_OFFERED: "dim",
+}
+
+
+def print_report(report: Report, console: Console) -> None:
+    """Counts per area, then every verdict that needs a reader, then the gate in one line."""
+    console.print(_table(report))
+    for verdict in report.worst_first():
+        if verdict.result in (Result.FAIL, Result.ERROR, Result.WARN):
+            _print_finding(report, verdict, console)
+    _print_unjudged(report, console)
+    console.print(_gate_line(report))
+
+
+def _table(report: Report) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("area")
+    shown = [r for r in Result if report.counts[r]]
+    for result in shown:
+        table.add_column(str(result), justify="right", style=_STYLE[result])
+    per_area: dict[str, Counter[Result]] = defaultdict(Counter)
+    for verdict in report.verdicts:
+        per_area[report.requirements[verdict.id].area][verdict.result] += 1
+    for area, counts in per_area.items():
+        table.add_row(area, *(str(counts[r]) if counts[r] else "" for r in shown))
+    return table
+
+
+def _print_finding(report: Report, verdict: Verdict, console: Console) -> None:
+    requirement = report.requirements[verdict.id]
+    console.print()
+    console.print(Text.assemble((f"{verdict.result} {verdict.id} ", _STYLE[verdict.result]), requirement.text))
+    if not verdict.expected:
+        console.print(Text(f"  {visible(verdict.detail)}"))
+        return
+    place = " ".join(p for p in (", ".join(verdict.evidence), verdict.where) if p)
+    console.print(Text(f"  expected  {visible(verdict.expected)}"))
+    console.print(Text(f"  seen      {visible(verdict.seen)}" + (f"  ({place})" if place else "")))
+    console.print(Text(f"  fix       {requirement.fix}"))
+
+
+def _print_unjudged(report: Report, console: Console) -> None:
+    reasons: dict[tuple[Result, str], list[str]] = defaultdict(list)
+    for verdict in report.verdicts:
+        if verdict.result in (Result.NOT_TESTED, Result.INCONCLUSIVE):
+            reasons[verdict.result, visible(verdict.detail)].append(verdict.id)
+    if reasons:
+        console.print()
+    for (result, reason), ids in reasons.items():
+        console.print(Text.assemble((f"{result} ", _STYLE[result]), f"{', '.join(ids)}: {reason}"))
+
+
+def _gate_line(report: Report) -> Text:
+    judged = f"{report.judged} of {report.applicable} applicable requirements judged"
+    work = f"{len(report.evidence.exchanges)} calls, {report.evidence.duration:.1f} s"
+    word, style = {0: ("passed", "bold green"), 1: ("failed", "bold red")}.get(
+        report.exit_code, ("could not be decided", "bold magenta")
+    )
+    return Text.assemble("\n", (f"gate {word}", style), f": {judged}; {work}")

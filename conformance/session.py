@@ -1,0 +1,219 @@
+"""What a probe has in hand: it sends through the dialect, and everything is recorded.
+
+The session keeps the run's budget, its concurrency and its circuit breaker; a probe never has to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from conformance.dialects.model import Dialect
+from conformance.dialects.request import build_request
+from conformance.evidence import Exchange, Principal, ProbeRecord, Sent
+from conformance.reading import Probed, Reading
+from conformance.target import Limits, Target
+from conformance.wire.http import Recorded, Wire
+
+BREAKER = 4
+"""Transport failures in a row, without one complete response between them, after which the target counts as down."""
+
+PATIENCE = 30.0
+"""Seconds after the start of a run until which a probe still waits as long as a 429 asks, and sends again."""
+
+LIMITED = "!429"
+"""Suffix of the role of an answer that was refused by a limit and then sent again as told."""
+
+HangUp = Callable[[bytes], bool]
+
+
+class ProbeSkipped(Exception):  # noqa: N818 - a signal
+    """The probe cannot be sent: names the missing provocation, key or operation."""
+
+
+class RunStopped(Exception):  # noqa: N818 - a signal
+    """The run's budget is used up or the target is down; what was recorded stays."""
+
+
+class Run:
+    """State shared by all probes of one run: recorded exchanges, budget, breaker."""
+
+    def __init__(
+        self, target: Target, dialect: Dialect, wire: Wire, on_call: Callable[[int], None] = lambda _: None
+    ) -> None:
+        self.target, self.dialect, self.wire, self._on_call = target, dialect, wire, on_call
+        self.exchanges: list[Exchange] = []
+        self.calls = 0
+        self._ids = itertools.count(1)
+        self._failures = 0
+        self._patience_ends = time.monotonic() + PATIENCE
+        self.slots = asyncio.Semaphore(target.concurrency)
+
+    def admit(self) -> None:
+        """Count one call, or raise :class:`RunStopped`."""
+        if self.target.max_calls is not None and self.calls >= self.target.max_calls:
+            raise RunStopped(f"the budget of {self.target.max_calls} calls is used up")
+        if self._failures >= BREAKER:
+            raise RunStopped(f"the target is down: {self._failures} calls in a row got no complete response")
+        self.calls += 1
+        self._on_call(self.calls)
+
+    def wait_of(self, reading: Reading) -> float | None:
+        """How long the target asks us to wait, if it refused by a limit and there is time for it."""
+        if reading.status != 429:
+            return None
+        asked = reading.facts["retry_after"]
+        in_time = asked and 0 < asked.value <= self._patience_ends - time.monotonic()
+        return float(asked.value) if in_time else None
+
+    def use_model(self, model: str) -> None:
+        """The model of every later call that names none."""
+        self.target = replace(self.target, model=model)
+
+    def note(self, exchange: Exchange) -> None:
+        self.exchanges.append(exchange)
+        if exchange.left_at is None:
+            self._failures = self._failures + 1 if exchange.failure else 0
+
+    def next_id(self) -> str:
+        return f"x{next(self._ids):04d}"
+
+
+class Session:
+    """The run as one probe sees it."""
+
+    def __init__(self, run: Run, probe: str, *, exhausts: bool = False) -> None:
+        self._run, self._probe, self._exhausts = run, probe, exhausts
+        self._mine: list[Exchange] = []
+        self.notes: dict[str, Any] = {}
+
+    @property
+    def target(self) -> Target:
+        return self._run.target
+
+    @property
+    def dialect(self) -> Dialect:
+        return self._run.dialect
+
+    def use_model(self, model: str) -> None:
+        """The model of every later call of the run that names none."""
+        self._run.use_model(model)
+
+    def has_key(self, principal: Principal) -> bool:
+        return principal in self.target.keys
+
+    def need_key(self, principal: Principal) -> None:
+        """Skip this probe unless the tester gave that principal's key."""
+        if not self.has_key(principal):
+            raise ProbeSkipped(f"needs a second credential: --{principal}-key")
+
+    def need_provocation(self, name: str) -> Mapping[str, Any]:
+        """The call parameters that provoke a rare behaviour, or skip this probe."""
+        found = self.dialect.provocations.get(name)
+        if found is None:
+            raise ProbeSkipped(f"needs a provocation for '{name}', which neither dialect nor target declares")
+        return found
+
+    async def call(
+        self,
+        operation: str,
+        role: str,
+        *,
+        principal: Principal = "main",
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        hang_up: HangUp | None = None,
+        limits: Limits | None = None,
+        **params: Any,
+    ) -> Reading:
+        """Send one abstract operation (``chat``, ``chat_stream``, ``classify``, ``models``, …) and record it.
+
+        ``headers`` replace those of the same name in any case (an empty value removes one). ``body`` replaces the
+        dialect's body byte for byte. ``hang_up`` is asked after each chunk with all body bytes so far; True closes the connection.
+        Never raises for what the target does; raises :class:`RunStopped` when the budget is used up.
+        """
+        params = {"model": self.target.model, **params}
+        sent = build_request(self.dialect, operation, params, self.target, principal)
+        if body is not None:
+            sent = replace(sent, body=body)
+        return await self._send(sent, operation, role, principal, params, headers, hang_up, limits)
+
+    async def raw(
+        self,
+        method: str,
+        path: str,
+        role: str,
+        *,
+        principal: Principal = "main",
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        limits: Limits | None = None,
+    ) -> Reading:
+        """Send a request that is no operation of the dialect; ``path`` is below the base URL."""
+        sent = Sent(method, self.target.base_url.rstrip("/") + path, self.dialect.auth_headers(self.target, principal), body)
+        return await self._send(sent, "raw", role, principal, {}, headers, None, limits)
+
+    async def _send(
+        self,
+        sent: Sent,
+        operation: str,
+        role: str,
+        principal: Principal,
+        params: Mapping[str, Any],
+        headers: Mapping[str, str] | None,
+        hang_up: HangUp | None,
+        limits: Limits | None,
+    ) -> Reading:
+        sent = replace(sent, headers=_override(sent.headers, headers or {}))
+        reading = await self._once(sent, operation, role, principal, params, hang_up, limits)
+        wait = None if self._exhausts else self._run.wait_of(reading)
+        if wait is None:
+            return reading
+        await asyncio.sleep(wait)
+        return await self._once(sent, operation, role, principal, params, hang_up, limits)
+
+    async def _once(
+        self,
+        sent: Sent,
+        operation: str,
+        role: str,
+        principal: Principal,
+        params: Mapping[str, Any],
+        hang_up: HangUp | None,
+        limits: Limits | None,
+    ) -> Reading:
+        async with self._run.slots:
+            self._run.admit()
+            started = time.time()
+            recorded: Recorded = await self._run.wire.send(sent, limits or self.target.limits, hang_up)
+        if recorded.status == 429 and not self._exhausts and not role.endswith(LIMITED):
+            role += LIMITED
+        exchange = Exchange(
+            id=self._run.next_id(),
+            probe=self._probe,
+            role=role,
+            operation=operation,
+            principal=principal,
+            params=params,
+            sent=recorded.sent,
+            started_at=started,
+            **recorded.response(),
+        )
+        self._run.note(exchange)
+        self._mine.append(exchange)
+        return Reading(exchange, self.dialect)
+
+    def so_far(self) -> Probed:
+        """What this probe recorded until now, for a probe whose next step depends on it."""
+        record = ProbeRecord(self._probe, "done")
+        return Probed(record, tuple(Reading(e, self.dialect) for e in self._mine))
+
+
+def _override(headers: tuple[tuple[str, str], ...], changes: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    lowered = {name.lower() for name in changes}
+    kept = tuple((k, v) for k, v in headers if k.lower() not in lowered)
+    return kept + tuple((k, v) for k, v in changes.items() if v != "")
