@@ -57,7 +57,7 @@ editions: $(STAMP) ## write the published editions of the contract to dist/
 lock: ## resolve the dependencies anew into requirements.lock
 	test -x $(BIN)/pip-compile || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet pip-tools; }
 	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-emit-index-url \
-	  --no-emit-find-links --no-emit-trusted-host --no-header --extra all --extra dev \
+	  --no-emit-find-links --no-emit-trusted-host --no-header --extra server --extra load --extra dev \
 	  --output-file requirements.lock pyproject.toml
 
 clean: ## remove what the targets made
