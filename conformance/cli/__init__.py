@@ -16,8 +16,9 @@ app = typer.Typer(
     epilog="Exit codes: 0 gate passed, 1 gate failed, 2 bad usage or configuration, "
     "3 target unreachable or the suite's own fault, 130 interrupted.",
 )
-for _module in (check, serve, judge, explain, requirements, selftest):
-    app.command()(_module.command)
+for _module in (check, judge, explain, requirements, selftest):
+    app.command(_module.__name__.rpartition(".")[2])(_module.command)
+app.command("serve", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(serve.command)
 
 
 def _version(wanted: bool) -> None:

@@ -50,7 +50,9 @@ def _table(report: Report) -> Table:
 def _print_finding(report: Report, verdict: Verdict, console: Console) -> None:
     requirement = report.requirements[verdict.id]
     console.print()
-    console.print(Text.assemble((f"{verdict.result} {verdict.id} ", _STYLE[verdict.result]), requirement.text))
+    console.print(
+        Text.assemble((f"{verdict.result} {verdict.id} ", _STYLE[verdict.result]), requirement.text)
+    )
     if not verdict.expected:
         console.print(Text(f"  {visible(verdict.detail)}"))
         return

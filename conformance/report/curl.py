@@ -16,8 +16,8 @@ _LONGEST = 2000
 
 
 def curl_line(exchange: Exchange) -> str:
-    """A shell command (bash, zsh, ksh) for one exchange, printable and without a credential: that is the variable
-    ``$AICONFORM_KEY``, ``$AICONFORM_OTHER_KEY`` or ``$AICONFORM_LIMITED_KEY``, as on the command line."""
+    """A printable shell command (bash, zsh, ksh) for one exchange. Its credential is one of the variables
+    ``$AICONFORM_KEY``, ``$AICONFORM_OTHER_KEY`` and ``$AICONFORM_LIMITED_KEY``."""
     sent = exchange.sent
     words = ["curl", "-isS", *_options(exchange)]
     names = {name.lower() for name, _ in sent.headers}
@@ -25,9 +25,10 @@ def curl_line(exchange: Exchange) -> str:
         if name.lower() not in _IMPLIED:
             words += ["-H", _header(exchange, name, value)]
     # What curl would add by itself and was not sent.
-    added = ["Accept:"] * ("accept" not in names) + ["Content-Type:"] * bool(sent.body and "content-type" not in names)
-    for header in added:
-        words += ["-H", header]
+    if "accept" not in names:
+        words += ["-H", "Accept:"]
+    if sent.body and "content-type" not in names:
+        words += ["-H", "Content-Type:"]
     if sent.body:
         words += _body(exchange)
     return " ".join([*words, _quote(sent.url)])
@@ -60,7 +61,7 @@ def _header(exchange: Exchange, name: str, value: str) -> str:
     variable = re.sub(r"\W", "_", name).upper()
     if name.lower() in _CREDENTIALS:
         variable = _KEYS.get(exchange.principal, "AICONFORM_WRONG_KEY")
-    return f'{_quote(f"{name}: {redacted[1] or ''}")}"${variable}"'
+    return _quote(f"{name}: {redacted[1] or ''}") + f'"${variable}"'
 
 
 def _body(exchange: Exchange) -> list[str]:

@@ -21,7 +21,9 @@ _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff
 def render_junit(report: Report) -> bytes:
     """The report as a UTF-8 XML document."""
     root = _element(
-        "testsuites", name=f"aiconform {report.evidence.target.get('base_url', '')}", **_totals(report.verdicts)
+        "testsuites",
+        name=f"aiconform {report.evidence.target.get('base_url', '')}",
+        **_totals(report.verdicts),
     )
     for area, verdicts in groupby(report.verdicts, key=lambda v: report.requirements[v.id].area):
         _suite(root, report, area, tuple(verdicts))

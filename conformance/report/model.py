@@ -1,4 +1,4 @@
-"""The report: what was judged, with what result, and whether the gate passes. Every format is written from this."""
+"""The report: what was judged, how, and whether the gate passes. Every format is written from this."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SCHEMA_ID = "urn:aiconform:report:1"
 
 @dataclass(frozen=True)
 class Report:
-    """A finished judgement. ``verdicts`` keep catalogue order; ``evidence`` is already free of credentials."""
+    """A finished judgement. ``verdicts`` keep catalogue order; ``evidence`` holds no credentials any more."""
 
     evidence: Evidence
     dialect: Dialect
@@ -50,7 +50,9 @@ class Report:
         if failed:
             reasons.append(f"{counted(len(failed), 'MUST requirement')} not kept: {', '.join(failed)}")
         if broken:
-            reasons.append(f"{counted(len(broken), 'check')} broke, the suite's own fault: {', '.join(broken)}")
+            reasons.append(
+                f"{counted(len(broken), 'check')} broke, the suite's own fault: {', '.join(broken)}"
+            )
         if not self.judged:
             reasons.append("nothing could be judged")
         return reasons
@@ -83,10 +85,8 @@ class Report:
 
     def as_json(self) -> dict[str, Any]:
         """The machine-readable report; its JSON Schema is ``report.schema.json`` beside this module."""
-        by_level = {
-            level: {str(r): sum(1 for v in self.verdicts if v.level == level and v.result is r) for r in Result}
-            for level in ("MUST", "SHOULD", "MAY")
-        }
+        pairs = Counter((v.level, v.result) for v in self.verdicts)
+        levels = {level: {str(r): pairs[level, r] for r in Result} for level in ("MUST", "SHOULD", "MAY")}
         return {
             "$schema": SCHEMA_ID,
             "suite_version": self.evidence.suite_version,
@@ -99,12 +99,16 @@ class Report:
             "tokens": dict(self.tokens),
             "summary": {
                 "verdicts": {str(r): n for r, n in self.counts.items()},
-                "levels": by_level,
+                "levels": levels,
                 "judged": self.judged,
                 "applicable": self.applicable,
                 "total": len(self.verdicts),
             },
-            "gate": {"passed": self.exit_code == 0, "exit_code": self.exit_code, "reasons": self.gate_reasons},
+            "gate": {
+                "passed": self.exit_code == 0,
+                "exit_code": self.exit_code,
+                "reasons": self.gate_reasons,
+            },
             "verdicts": [self._verdict_json(v) for v in self.verdicts],
         }
 
@@ -138,7 +142,10 @@ def _tokens(report: Report) -> dict[str, int]:
         if not reading.ok:
             continue
         if exchange.is_sse:
-            usage, identity = reading.stream.usage, next((str(p.value) for p in reading.stream.response_ids), "")
+            usage, identity = (
+                reading.stream.usage,
+                next((str(p.value) for p in reading.stream.response_ids), ""),
+            )
         else:
             facts = reading.facts
             usage = {k: facts[f"usage.{k}"].value for k in total if facts[f"usage.{k}"]}

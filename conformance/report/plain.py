@@ -8,7 +8,7 @@ _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 
 
 def visible(text: str) -> str:
-    """``text`` with every control, format, surrogate and private-use character as ``\\\\xNN`` or ``\\\\uNNNN``."""
+    """``text`` with control, format, surrogate and private-use characters as ``\\\\xNN`` or ``\\\\uNNNN``."""
     if text.isprintable():
         return text
     return "".join(_escape(c) if unicodedata.category(c) in _HIDDEN else c for c in text)

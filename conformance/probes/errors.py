@@ -1,0 +1,122 @@
+"""Errors: each one that can be provoked, with a canary in the prompt that no error message may repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from conformance.reading import Reading
+from conformance.registry import probe
+from conformance.session import ProbeSkipped, Session
+
+CANARY = "zanzibar-quokka-5519"
+UNKNOWN_MODEL = "aiconform-no-such-model"
+LARGEST_WINDOW = 16_384
+"""Tokens. Overflowing a larger window costs the tester too much to do it unasked."""
+
+_WINDOW_FIELDS = ("context_window", "context_length", "max_model_len", "max_context_length")
+
+
+@probe(calls=1, tokens=60)
+async def unknown_model(session: Session) -> None:
+    """A chat request that names a model which does not exist."""
+    await session.call(
+        "chat", "unknown_model", prompt=_canary("Hello"), max_output_tokens=8, model=UNKNOWN_MODEL
+    )
+
+
+@probe(calls=4, tokens=20_000)
+async def context_window(session: Session) -> None:
+    """1.2 times the smallest published window; on the contract also just under and just over it.
+
+    The window comes from ``GET /models``, or from a declared provocation
+    ``context_overflow: {context_window: n}``.
+    """
+    model, window = await _window(session)
+    session.notes["model"], session.notes["window"] = model, window
+    words = int(window * 1.2)
+    over = await session.call(
+        "chat", "overflow", model=model, prompt=f"{CANARY} " + "word " * words, max_output_tokens=1
+    )
+    if session.dialect.name != "contract":
+        return
+    counted = over.error.details.get("input_tokens") if over.status == 400 else None
+    if not isinstance(counted, int):
+        return
+    # The same prompt shortened word by word: one plain word is one token in the contract's count, and the
+    # check uses these only if the answers confirm it.
+    for role, tokens in (("just_over", window + 1), ("just_under", window - 1)):
+        shorter = words - (counted - tokens)
+        await session.call(
+            "chat", role, model=model, prompt=f"{CANARY} " + "word " * shorter, max_output_tokens=1
+        )
+
+
+@probe(calls=6, tokens=400)
+async def provoked_errors(session: Session) -> None:
+    """Each failure for which the dialect or the target declares a provocation."""
+    names = ("content_filter_input", "content_filter_output", "model_timeout", "overloaded", "tool_failure")
+    declared = [n for n in names if n in session.dialect.provocations]
+    if not declared:
+        session.need_provocation("content_filter_input")
+    for name in declared:
+        await session.call("chat", name, **_provoked(session, name))
+    if "content_filter_output" in declared and "chat_stream" in session.dialect.operations:
+        await session.call(
+            "chat_stream", "content_filter_output.stream", **_provoked(session, "content_filter_output")
+        )
+
+
+@probe(calls=4, operations=("chat", "errors"), tokens=0)
+async def error_forms(session: Session) -> None:
+    """One error as JSON and as problem+json, the published catalogue, and the page an error points to."""
+    same: Mapping[str, Any] = {"prompt": _canary("Hello"), "max_output_tokens": 8, "model": UNKNOWN_MODEL}
+    plain = await session.call("chat", "plain", **same)
+    await session.call("chat", "problem", headers={"Accept": "application/problem+json"}, **same)
+    await session.call("errors", "catalogue")
+    page, base = plain.error.docs_url.value, session.target.base_url.rstrip("/")
+    if isinstance(page, str) and page.startswith(base + "/"):
+        await session.raw("GET", page[len(base) :], "docs_page", principal="none")
+
+
+def _canary(text: str) -> str:
+    return f"{text} {CANARY}"
+
+
+def _provoked(session: Session, name: str) -> dict[str, Any]:
+    return {
+        "prompt": _canary("Tell me a story about"),
+        "max_output_tokens": 32,
+        **session.dialect.provocations[name],
+    }
+
+
+async def _window(session: Session) -> tuple[str | None, int]:
+    declared = session.dialect.provocations.get("context_overflow", {}).get("context_window")
+    if isinstance(declared, int):
+        return session.target.model, declared
+    if "models" not in session.dialect.operations:
+        raise ProbeSkipped("no model tells its context window: declare a provocation context_overflow")
+    listed = await session.call("models", "models")
+    found = sorted(windows(listed).items(), key=lambda item: item[1])
+    if not found:
+        raise ProbeSkipped("no model tells its context window: declare a provocation context_overflow")
+    model, window = found[0]
+    if window > LARGEST_WINDOW:
+        raise ProbeSkipped(
+            f"the smallest published window is {window} tokens, too costly to overflow unasked"
+        )
+    return model, window
+
+
+def windows(listed: Reading) -> dict[str, int]:
+    """Context windows in tokens by model id, as far as a model list publishes them."""
+    body = listed.body if isinstance(listed.body, dict) else {}
+    models = body.get("data")
+    return {
+        str(m["id"]): m[field]
+        for m in (models if isinstance(models, list) else [])
+        if isinstance(m, dict) and "id" in m
+        for field in _WINDOW_FIELDS
+        if isinstance(m.get(field), int) and m[field] > 0
+    }

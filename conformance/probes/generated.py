@@ -1,0 +1,162 @@
+"""Requests that Schemathesis generates from the contract's document, sent through our own wire layer.
+
+So they are bounded, recorded and redacted like every other exchange, and every passive check judges them too.
+What Schemathesis itself says about each answer is kept as a note: another tool's finding is evidence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import httpx
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+from conformance.reading import Reading
+from conformance.registry import probe
+from conformance.session import ProbeSkipped, Session
+from spec.document import load_document
+
+EXAMPLES = 3
+"""Per operation and mode (valid, invalid)."""
+
+_OPERATIONS = ("classify", "chat", "listModels", "getModel", "getCapabilities", "getError", "streamTurn")
+_IMPLIED = {"user-agent", "accept-encoding", "connection", "content-length", "host", "authorization"}
+
+
+@dataclass(frozen=True)
+class Generated:
+    """One generated request. ``case`` is Schemathesis' own object, asked about the answer afterwards."""
+
+    case: Any
+    valid: bool
+    operation: str
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    authenticated: bool
+
+
+@probe(calls=2 * EXAMPLES * len(_OPERATIONS), operations=("chat", "classify"), tokens=4000)
+async def generated(session: Session) -> None:
+    """Valid and invalid requests for each operation; roles ``valid`` and ``invalid``."""
+    if session.dialect.name != "contract":
+        raise ProbeSkipped("requests are generated from the contract's document only")
+    cases = await asyncio.to_thread(lambda: list(_generate(session.target.base_url)))
+    readings = await asyncio.gather(*(_send(session, c) for c in cases))
+    session.notes["findings"] = [f for c, r in zip(cases, readings, strict=True) for f in _findings(c, r)]
+
+
+def _generate(base_url: str) -> Iterator[Generated]:
+    import schemathesis
+    from schemathesis import GenerationMode
+
+    schema = schemathesis.openapi.from_dict(load_document())
+
+    @schema.auth()
+    class Credential:
+        """Marks a case as authenticated; the real key is put in by the session, and stays out of Schemathesis."""
+
+        def get(self, _case: Any, _context: Any) -> str:
+            return "declared"
+
+        def set(self, case: Any, data: str, _context: Any) -> None:
+            case.headers = {**(case.headers or {}), "Authorization": f"Bearer {data}"}
+
+    for found in schema.get_all_operations():
+        operation = found.ok()
+        if operation.definition.raw.get("operationId") not in _OPERATIONS:
+            continue
+        for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
+            for case in _cases(operation.as_strategy(generation_mode=mode)):
+                yield _request(case, mode is GenerationMode.POSITIVE, operation, base_url)
+
+
+def _cases(strategy: Any) -> list[Any]:
+    """The same few cases in every run, so that a verdict does not depend on luck."""
+    cases: list[Any] = []
+
+    @seed(20261124)
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(strategy)
+    def collect(case: Any) -> None:
+        cases.append(case)
+
+    collect()
+    return cases[:EXAMPLES]
+
+
+def _request(case: Any, valid: bool, operation: Any, base_url: str) -> Generated:
+    sent = case.as_transport_kwargs(base_url=base_url)
+    headers = {str(k): str(v) for k, v in (sent.get("headers") or {}).items()}
+    body = sent.get("data")
+    if sent.get("json") is not None:
+        body = json.dumps(sent["json"]).encode()
+    if isinstance(body, str):
+        body = body.encode()
+    query = urlencode(sent.get("params") or {}, doseq=True)
+    path = urlsplit(sent["url"]).path.removeprefix(urlsplit(base_url).path)
+    return Generated(
+        case=case,
+        valid=valid,
+        operation=operation.definition.raw["operationId"],
+        method=sent["method"],
+        path=path + (f"?{query}" if query else ""),
+        headers={k: v for k, v in headers.items() if k.lower() not in _IMPLIED and _sendable(k, v)},
+        body=body if isinstance(body, bytes) else b"",
+        authenticated="authorization" in {k.lower() for k in headers},
+    )
+
+
+def _sendable(name: str, value: str) -> bool:
+    return name.isascii() and name.replace("-", "").isalnum() and value.isascii() and value.isprintable()
+
+
+async def _send(session: Session, request: Generated) -> Reading:
+    return await session.raw(
+        request.method,
+        request.path,
+        "valid" if request.valid else "invalid",
+        principal="main" if request.authenticated else "none",
+        headers=request.headers,
+        body=request.body,
+    )
+
+
+def _findings(request: Generated, reading: Reading) -> Iterable[dict[str, Any]]:
+    """What Schemathesis holds against this answer. Its own calls (`ignored_auth`) are left to AUTH-01 and AUTH-02."""
+    from schemathesis.checks import CHECKS, load_all_checks
+    from schemathesis.core.failures import FailureGroup
+
+    exchange = reading.exchange
+    if exchange.failure or exchange.status is None or exchange.status == 429:
+        return
+    answer = httpx.Response(
+        exchange.status,
+        headers=list(exchange.headers),
+        content=exchange.content,
+        request=httpx.Request(exchange.sent.method, exchange.sent.url),
+    )
+    load_all_checks()
+    own_calls = [c for c in CHECKS.get_all() if c.__name__ in ("ignored_auth", "use_after_free")]
+    try:
+        request.case.validate_response(answer, excluded_checks=own_calls)
+    except FailureGroup as group:
+        for failure in group.exceptions:
+            yield {
+                "exchange": exchange.id,
+                "kind": type(failure).__name__,
+                "message": str(failure)[:300],
+                "operation": request.operation,
+            }

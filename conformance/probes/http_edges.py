@@ -1,0 +1,108 @@
+"""The edges of HTTP and JSON: what an API does with requests that a correct client would not send."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable
+from typing import Any
+
+from conformance.probes.shaping import body_of, odd_case, path_of
+from conformance.reading import Reading
+from conformance.registry import probe
+from conformance.session import ProbeSkipped, Session
+
+UNKNOWN_PATH = "/aiconform-no-such-path"
+ORIGIN = "https://aiconform.example"
+ECHO = "日本語 Ελλάδα e\u0301 שלום 👩‍💻 ñ"
+"""CJK, Greek, a combining accent, right-to-left letters, an emoji joined from two, a precomposed letter."""
+UNKNOWN_FIELD = "aiconform_日本_é_🙂"
+LARGEST_UPLOAD = 16 * 1024 * 1024
+"""Bytes. A larger documented maximum is not tried unasked."""
+
+_MARK = "aiconform-mark"
+_NUMBER = 0.125
+_SHORT = {"prompt": "Say yes.", "max_output_tokens": 16}
+
+
+@probe(calls=10, tokens=80)
+async def http_edges(session: Session) -> None:
+    """Wrong path, method, media type, Accept and header case; HEAD, OPTIONS and an Origin."""
+    free = "models" if "models" in session.dialect.operations else "chat"
+    params: dict[str, Any] = {} if free == "models" else _SHORT
+    calls: list[Awaitable[Reading]] = [
+        session.raw("GET", UNKNOWN_PATH, "unknown_path"),
+        session.raw("DELETE", path_of(session, "chat"), "wrong_method"),
+        session.call(
+            "chat", "plain_text", headers={"Content-Type": "text/plain"}, body=b"This is not JSON.", **_SHORT
+        ),
+        session.call(free, "accept_xml", headers={"Accept": "application/xml"}, **params),
+        session.call(free, "odd_case", headers=odd_case(session, free, **params), **params),
+        session.raw("OPTIONS", path_of(session, "chat"), "options"),
+        session.call(free, "cross_origin", headers={"Origin": ORIGIN}, **params),
+    ]
+    if free == "models":
+        calls.append(session.raw("HEAD", path_of(session, "models"), "head"))
+    await asyncio.gather(*calls)
+
+
+@probe(calls=6, tokens=150)
+async def json_edges(session: Session) -> None:
+    """Bodies that are broken JSON, JSON of a wrong shape, and JSON at the edge of what the grammar allows."""
+    calls: list[Awaitable[Reading]] = [
+        session.call("chat", "malformed", body=b'{"messages": [{"role": "user", "content": "Hi"', **_SHORT),
+        session.call("chat", "empty_object", body=b"{}", **_SHORT),
+        session.call("chat", "array", body=b"[]", **_SHORT),
+        session.call(
+            "chat", "non_ascii", prompt=f"Repeat exactly: {ECHO}", max_output_tokens=96, temperature=0
+        ),
+    ]
+    surrogate = body_of(session, "chat", prompt=_MARK, max_output_tokens=16).replace(
+        _MARK.encode(), rb"Say yes. \ud800"
+    )
+    calls.append(session.call("chat", "lone_surrogate", body=surrogate, **_SHORT))
+    number = body_of(session, "chat", temperature=_NUMBER, **_SHORT)
+    if str(_NUMBER).encode() in number:
+        calls.append(
+            session.call("chat", "nan", body=number.replace(str(_NUMBER).encode(), b"NaN"), **_SHORT)
+        )
+    await asyncio.gather(*calls)
+
+
+@probe(calls=11, operations=("chat", "classify", "capabilities"), tokens=40)
+async def contract_edges(session: Session) -> None:
+    """What only the contract says: which field is wrong, what strict JSON is, how large a body may be."""
+    if session.dialect.name != "contract":
+        raise ProbeSkipped("only the contract's own format has this")
+    hello = [{"role": "user", "content": "Say yes."}]
+    valid = {"messages": hello, "max_output_tokens": 8}
+    bodies: dict[str, bytes] = {
+        "strict:duplicate": b'{"messages": [{"role": "user", "content": "Say yes."}], "seed": 1, "seed": 2}',
+        "strict:infinity": _json(valid)[:-1] + b', "temperature": Infinity}',
+        "invalid:/messages": _json({"max_output_tokens": 8}),
+        "invalid:/messages/0/role": _json({"messages": [{"role": "robot", "content": "Hi"}]}),
+        "invalid:/temperature": _json({**valid, "temperature": 3}),
+        "invalid:/max_output_tokens": _json({**valid, "max_output_tokens": "eight"}),
+        "unknown_field": _json({**valid, UNKNOWN_FIELD: 1}),
+    }
+    await asyncio.gather(*(session.call("chat", role, body=body, **_SHORT) for role, body in bodies.items()))
+    keyed: dict[str, Any] = {**_SHORT, "idempotency_key": "aiconform-odd-case"}
+    await session.call("chat", "odd_case", headers=odd_case(session, "chat", **keyed), **keyed)
+    await session.raw("GET", UNKNOWN_PATH, "unknown_path", principal="none")
+    await _oversized(session)
+
+
+async def _oversized(session: Session) -> None:
+    """One byte more than the documented maximum, in an otherwise valid body."""
+    capabilities = await session.call("capabilities", "capabilities", principal="none")
+    limits = capabilities.body.get("limits") if isinstance(capabilities.body, dict) else None
+    largest = limits.get("max_body_bytes") if isinstance(limits, dict) else None
+    if not isinstance(largest, int) or largest > LARGEST_UPLOAD:
+        return
+    empty = _json({"messages": [{"role": "user", "content": ""}]})
+    padding = b"x" * (largest + 1 - len(empty))
+    await session.call("chat", "oversized", body=empty.replace(b'""', b'"' + padding + b'"'), **_SHORT)
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value).encode()

@@ -1,0 +1,24 @@
+"""What an API says about itself: description, capabilities, error catalogue, models, health."""
+
+from __future__ import annotations
+
+import asyncio
+
+from conformance.registry import probe
+from conformance.session import Session
+
+PUBLIC = ("description", "capabilities", "errors", "health")
+
+
+@probe(calls=len(PUBLIC) + 2, operations=("description", "capabilities"), tokens=0)
+async def self_description(session: Session) -> None:
+    """The public documents, read without a key; the model list and its first model, read with one."""
+    offered = [operation for operation in PUBLIC if operation in session.dialect.operations]
+    await asyncio.gather(*(session.call(op, f"public:{op}", principal="none") for op in offered))
+    if "models" not in session.dialect.operations:
+        return
+    listed = await session.call("models", "models")
+    data = listed.body.get("data") if isinstance(listed.body, dict) else None
+    first = data[0].get("id") if isinstance(data, list) and data and isinstance(data[0], dict) else None
+    if isinstance(first, str) and "model" in session.dialect.operations:
+        await session.call("model", "model", model=first)

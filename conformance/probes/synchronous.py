@@ -1,0 +1,62 @@
+"""Plain request and answer: the output limit, the same call streamed, degenerate inputs, a slow model."""
+
+from __future__ import annotations
+
+import asyncio
+
+from conformance.registry import probe
+from conformance.session import Session
+
+OUTPUT_LIMIT = 5
+"""Tokens; far less than an answer to :data:`LONG_PROMPT` needs."""
+
+LONG_PROMPT = "Count from one to one hundred in words, without any introduction."
+DEGENERATE = {"empty": "", "blank": " \t\n ", "one_char": "a"}
+SYNC_TEXTS = (
+    "My invoice is wrong, please refund the payment.",
+    "The app crashes when I log in.",
+    "Where is my parcel?",
+    "I want to change my password.",
+    "Thank you.",
+)
+
+
+@probe(calls=2, operations=("chat",), tokens=80)
+async def output_limit(session: Session) -> None:
+    """A long answer cut short by the output limit, once plain and once streamed."""
+    calls = [session.call("chat", "plain", prompt=LONG_PROMPT, max_output_tokens=OUTPUT_LIMIT, temperature=0)]
+    if "chat_stream" in session.dialect.operations:
+        calls.append(
+            session.call(
+                "chat_stream", "streamed", prompt=LONG_PROMPT, max_output_tokens=OUTPUT_LIMIT, temperature=0
+            )
+        )
+    await asyncio.gather(*calls)
+
+
+@probe(calls=6, operations=("chat",), tokens=150)
+async def degenerate_inputs(session: Session) -> None:
+    """Empty, blank and one-character inputs, to chat and (where offered) to classification."""
+    calls = [
+        session.call("chat", f"chat:{name}", prompt=text, max_output_tokens=8)
+        for name, text in DEGENERATE.items()
+    ]
+    if "classify" in session.dialect.operations:
+        calls += [
+            session.call("classify", f"classify:{name}", text=text) for name, text in DEGENERATE.items()
+        ]
+    await asyncio.gather(*calls)
+
+
+@probe(calls=len(SYNC_TEXTS), operations=("classify",), tokens=200)
+async def sync_classify(session: Session) -> None:
+    """A handful of ordinary classifications, one after the other, so that each is timed on its own."""
+    for n, text in enumerate(SYNC_TEXTS):
+        await session.call("classify", f"text_{n}", text=text)
+
+
+@probe(calls=1, operations=("chat",), tokens=60)
+async def slow_model(session: Session) -> None:
+    """A call whose model takes longer than the API may block."""
+    slow = session.need_provocation("model_timeout")
+    await session.call("chat", "slow", **{"prompt": "Say yes.", "max_output_tokens": 16, **slow})

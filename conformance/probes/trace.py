@@ -1,0 +1,99 @@
+"""Trace, lineage and usage: traceparents good and bad, client request ids, aliases, a longer input."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from conformance.reading import Reading
+from conformance.registry import probe
+from conformance.session import ProbeSkipped, Session
+
+TRACE_1 = "4bf92f3577b34da6a3ce929d0e0e4736"
+TRACE_2 = "0af7651916cd43dd8448eb211c80319c"
+VALID = {
+    "sampled": f"00-{TRACE_1}-00f067aa0ba902b7-01",
+    "unsampled": f"00-{TRACE_2}-b7ad6b7169203331-00",
+}
+INVALID = {
+    "zero": "00-00000000000000000000000000000000-0000000000000000-00",
+    "upper_case": f"00-{TRACE_1.upper()}-00F067AA0BA902B7-01",
+    "version_ff": f"ff-{TRACE_1}-00f067aa0ba902b7-01",
+    "short": "00-4bf92f35-00f067aa-01",
+}
+CLIENT_ID = "aiconform-client-id-0042"
+LONG_INPUT = "Answer with one word. " + "The harbour was quiet that morning, and nobody spoke. " * 33
+
+
+@probe(calls=2, operations=("chat", "chat_stream"), tokens=100)
+async def traceparent(session: Session) -> None:
+    """Valid traceparents: on a plain call, and on a stream with a ``tracestate`` that nobody knows."""
+    _need_contract(session)
+    await session.call(
+        "chat", "sampled", headers={"traceparent": VALID["sampled"]}, prompt="Say yes.", max_output_tokens=8
+    )
+    await session.call(
+        "chat_stream",
+        "unsampled",
+        headers={"traceparent": VALID["unsampled"], "tracestate": "aiconform=t61rcWkgMzE,other=1"},
+        prompt="Say yes.",
+        max_output_tokens=8,
+    )
+
+
+@probe(calls=len(INVALID), tokens=120)
+async def traceparent_invalid(session: Session) -> None:
+    """Invalid traceparents; where calls cost money, only the two that strict parsers stumble over."""
+    roles = list(INVALID) if session.dialect.name == "contract" else ["zero", "short"]
+    await asyncio.gather(
+        *(
+            session.call(
+                "chat", r, headers={"traceparent": INVALID[r]}, prompt="Say yes.", max_output_tokens=16
+            )
+            for r in roles
+        )
+    )
+
+
+@probe(calls=1, tokens=600)
+async def longer_input(session: Session) -> None:
+    """A prompt of three hundred words, for a short answer."""
+    await session.call("chat", "long", prompt=LONG_INPUT, max_output_tokens=16)
+
+
+@probe(calls=2, tokens=60)
+async def client_request_id(session: Session) -> None:
+    """``X-Client-Request-Id``: a usable one, and one of 600 characters."""
+    _need_contract(session)
+    for role, value in (("usable", CLIENT_ID), ("too_long", "a" * 600)):
+        await session.call(
+            "chat", role, headers={"X-Client-Request-Id": value}, prompt="Say yes.", max_output_tokens=8
+        )
+
+
+@probe(calls=3, operations=("models", "chat"), tokens=40)
+async def lineage(session: Session) -> None:
+    """The models with their aliases and prices, an answer asked for by alias, and the description."""
+    _need_contract(session)
+    models = await session.call("models", "models")
+    alias = first_alias(models)
+    if alias is not None:
+        await session.call("chat", "by_alias", model=alias, prompt="Say yes.", max_output_tokens=8)
+    if "description" in session.dialect.operations:
+        await session.call("description", "description")
+
+
+def first_alias(models: Reading) -> str | None:
+    """The first alias in a list of models, if there is one."""
+    body: Any = models.body
+    listed = body.get("data") if isinstance(body, dict) else None
+    for model in listed if isinstance(listed, list) else []:
+        aliases = model.get("aliases") if isinstance(model, dict) else None
+        if isinstance(aliases, list) and aliases and isinstance(aliases[0], str):
+            return aliases[0]
+    return None
+
+
+def _need_contract(session: Session) -> None:
+    if session.dialect.name != "contract":
+        raise ProbeSkipped("only the contract's own format has this")

@@ -1,0 +1,64 @@
+"""The interface version of a request, and the model version of an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+
+from conformance.probes.shaping import path_of
+from conformance.registry import probe
+from conformance.session import ProbeSkipped, Session
+
+UNSUPPORTED_VERSION = "1999-01-01"
+UNKNOWN_PATH_VERSION = "v999"
+MODELS_TRIED = 3
+ALIASES_TRIED = 3
+
+_PATH_VERSION = re.compile(r"/v[0-9]+(?=/)")
+
+
+@probe(calls=4, operations=("models", "capabilities"), tokens=0)
+async def interface_version(session: Session) -> None:
+    """A supported and an unsupported ``API-Version``, and a path below a version that does not exist."""
+    if session.dialect.name != "contract":
+        raise ProbeSkipped("only the contract's own format has this")
+    capabilities = await session.call("capabilities", "capabilities", principal="none")
+    published = capabilities.body.get("api_versions") if isinstance(capabilities.body, dict) else None
+    if isinstance(published, list) and published and isinstance(published[-1], str):
+        await session.call("models", "supported", headers={"API-Version": published[-1]})
+    await session.call("models", "unsupported", headers={"API-Version": UNSUPPORTED_VERSION})
+    await session.raw("GET", _unknown_version(session), "unknown_path_version")
+
+
+@probe(calls=1 + MODELS_TRIED + ALIASES_TRIED, operations=("models", "capabilities"), tokens=200)
+async def model_versions(session: Session) -> None:
+    """One short answer from each of the first models, asked for by id and by alias."""
+    if session.dialect.name != "contract":
+        raise ProbeSkipped("only the contract's own format tells ids, aliases and pinning of models apart")
+    listed = await session.call("models", "models")
+    models = _models(listed.body)
+    pinned = [m["id"] for m in models if m.get("pinned") is True and isinstance(m.get("id"), str)]
+    aliases = [a for m in models for a in (m.get("aliases") or []) if isinstance(a, str)]
+    await asyncio.gather(
+        *(
+            session.call("chat", f"{kind}:{name}", model=name, prompt="Say yes.", max_output_tokens=4)
+            for kind, names in (("pinned", pinned[:MODELS_TRIED]), ("alias", aliases[:ALIASES_TRIED]))
+            for name in names
+        )
+    )
+
+
+def _unknown_version(session: Session) -> str:
+    """The path of the model list below a version that does not exist, relative to the base URL."""
+    path = path_of(session, "models")
+    replaced, found = _PATH_VERSION.subn(f"/{UNKNOWN_PATH_VERSION}", path, count=1)
+    if found:
+        return replaced
+    # The version is part of the base URL: one step up. Dot segments are resolved before the request is sent.
+    return f"/../{UNKNOWN_PATH_VERSION}{path}"
+
+
+def _models(body: Any) -> list[dict[str, Any]]:
+    data = body.get("data") if isinstance(body, dict) else None
+    return [m for m in data if isinstance(m, dict)] if isinstance(data, list) else []

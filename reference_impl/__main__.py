@@ -1,0 +1,90 @@
+"""`python -m reference_impl`: the reference server on the command line."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+
+from reference_impl.app import create_app
+from reference_impl.serve import CannotListenError, configure_logging, serve
+from reference_impl.settings import Settings
+from reference_impl.store.database import StoreUnavailableError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the server; the exit code is 0 after a clean stop, 2 when it cannot start."""
+    options = _parser().parse_args(arguments)
+    settings = Settings(
+        database=options.db,
+        first_token_ms=options.first_token_ms,
+        token_ms=options.token_ms,
+        keep_alive_s=options.keep_alive_s,
+        rate_limits=options.rate_limits == "on",
+        cors_origin=None if options.cors_origin == "none" else options.cors_origin,
+        idempotency_ttl_s=options.idempotency_ttl,
+    )
+    configure_logging()
+    try:
+        asyncio.run(serve(create_app(settings), options.host, options.port))
+    except (CannotListenError, StoreUnavailableError) as problem:
+        sys.stderr.write(f"{problem}\n")
+        return 2
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m reference_impl",
+        description="A server that keeps the Aiconform contract.",
+        epilog="Demo keys: sk-demo, sk-demo-other, sk-demo-limited.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", type=_port, default=8000, help="port to listen on; 0 takes a free one")
+    parser.add_argument("--db", default="aiconform.sqlite", help="SQLite file for durable state, or :memory:")
+    parser.add_argument(
+        "--first-token-ms", type=_milliseconds, default=0, help="delay before the first token"
+    )
+    parser.add_argument("--token-ms", type=_milliseconds, default=0, help="delay before each further token")
+    parser.add_argument(
+        "--keep-alive-s", type=_seconds, default=10.0, help="silence before a keep-alive comment"
+    )
+    parser.add_argument(
+        "--rate-limits", choices=("on", "off"), default="on", help="enforce the tiers' limits"
+    )
+    parser.add_argument(
+        "--cors-origin", default="*", help="origin that browsers may call from; 'none' for no CORS"
+    )
+    parser.add_argument(
+        "--idempotency-ttl", type=_seconds, default=86_400.0, help="seconds an idempotency key is remembered"
+    )
+    return parser
+
+
+def _port(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= 65_535:
+        raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")
+    return value
+
+
+def _milliseconds(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError("milliseconds cannot be negative")
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1e9:
+        raise argparse.ArgumentTypeError("seconds must be positive")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""What the API says about itself: health, description, capabilities, errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import Response
+
+from reference_impl.api.classify import REVIEW_THRESHOLD
+from reference_impl.engine.classifier import CATEGORIES
+from reference_impl.engine.models import DEFAULT_MODEL
+from reference_impl.engine.sandbox import SCENARIOS
+from reference_impl.http.answers import JSON, encode, json_answer, stored_answer
+from reference_impl.http.wiring import Handler
+from reference_impl.policies.errors import ContractError
+from reference_impl.services import Services
+from reference_impl.settings import API_VERSION, CONTRACT_VERSION, Allowance, Settings, Tier
+from reference_impl.store.ledger import StoredAnswer
+from spec.errors import ERRORS, ErrorEntry
+
+
+def operations(services: Services) -> dict[str, Handler]:
+    """Handlers by operationId. None of them needs a key."""
+    description = StoredAnswer(200, JSON, encode(services.document))
+    capabilities = _capabilities(services)
+
+    async def get_health() -> Response:
+        return json_answer({"status": "ok", "version": CONTRACT_VERSION})
+
+    async def get_description() -> Response:
+        return stored_answer(description)
+
+    async def get_capabilities() -> Response:
+        return json_answer(capabilities)
+
+    async def list_errors() -> Response:
+        return json_answer({"data": [_described(entry) for entry in ERRORS.values()]})
+
+    async def get_error(code: str) -> Response:
+        if code not in ERRORS:
+            raise ContractError(
+                "NOT_FOUND", "There is no such error code; GET /errors lists them.", param="code"
+            )
+        return json_answer(_described(ERRORS[code]))
+
+    return {
+        "getHealth": get_health,
+        "getDescription": get_description,
+        "getCapabilities": get_capabilities,
+        "listErrors": list_errors,
+        "getError": get_error,
+    }
+
+
+def _described(entry: ErrorEntry) -> dict[str, Any]:
+    return {
+        "code": entry.code,
+        "status": entry.status,
+        "type": entry.type,
+        "retryable": entry.retryable,
+        "meaning": entry.meaning,
+        "what_to_do": entry.what_to_do,
+    }
+
+
+def _capabilities(services: Services) -> dict[str, Any]:
+    settings = services.settings
+    offered: dict[str, Any] = {
+        "core": {},
+        "streaming": {"turns": True, "keep_alive_seconds": settings.keep_alive_s},
+        "idempotency": {"ttl_seconds": int(settings.idempotency_ttl_s), "streams": True},
+        "confidence": {
+            "method": services.classifier.method,
+            "calibrated": services.classifier.calibrated,
+            "review_threshold": REVIEW_THRESHOLD,
+            "categories": list(CATEGORIES),
+        },
+        "sandbox": {"scenarios": list(SCENARIOS)},
+    }
+    if settings.rate_limits:
+        offered["rate_limits"] = {"tiers": [_tier(tier) for tier in _tiers(settings)]}
+    return {
+        "contract_version": CONTRACT_VERSION,
+        "api_versions": [API_VERSION],
+        "default_model": DEFAULT_MODEL.id,
+        "limits": {
+            "max_body_bytes": settings.max_body_bytes,
+            "sync_max_seconds": settings.sync_max_seconds,
+        },
+        "capabilities": offered,
+    }
+
+
+def _tiers(settings: Settings) -> list[Tier]:
+    return list(dict.fromkeys(credential.tier for credential in settings.credentials))
+
+
+def _tier(tier: Tier) -> dict[str, Any]:
+    return {"name": tier.name, "requests": _allowance(tier.requests), "tokens": _allowance(tier.tokens)}
+
+
+def _allowance(allowance: Allowance) -> dict[str, int]:
+    return {"limit": allowance.limit, "window_seconds": allowance.window_seconds}

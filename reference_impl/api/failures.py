@@ -1,0 +1,44 @@
+"""What the engine could not do, in the contract's words."""
+
+from __future__ import annotations
+
+from reference_impl.engine import base
+from reference_impl.policies.errors import ContractError
+
+
+def contract_error(failure: base.EngineError) -> ContractError:
+    """The error of the contract for a failure of the engine. Nothing the engine said is passed on."""
+    match failure:
+        case base.OverloadedError(retry_after_s):
+            return ContractError(
+                "MODEL_OVERLOADED",
+                "The model has no capacity now; try again shortly.",
+                details={"retry_after_seconds": retry_after_s},
+                headers={"Retry-After": str(retry_after_s)},
+            )
+        case base.ModelTimeoutError(timeout_ms, elapsed_ms):
+            return ContractError(
+                "MODEL_TIMEOUT",
+                f"The model did not answer within {timeout_ms} ms.",
+                details={"timeout_ms": timeout_ms, "elapsed_ms": elapsed_ms},
+            )
+        case base.InputFilteredError(categories):
+            return ContractError(
+                "CONTENT_FILTER_TRIGGERED",
+                "The input was refused by the content policy.",
+                details={"stage": "input", "categories": list(categories)},
+            )
+        case base.ToolFailedError(tool, tool_call_id, attempt, retryable, side_effects):
+            return ContractError(
+                "TOOL_EXECUTION_FAILED",
+                "A tool that the model called has failed.",
+                details={
+                    "tool": tool,
+                    "tool_call_id": tool_call_id,
+                    "attempt": attempt,
+                    "retryable": retryable,
+                    "side_effects": side_effects,
+                },
+            )
+        case _:
+            return ContractError("UPSTREAM_ERROR", "The server behind the model failed.")

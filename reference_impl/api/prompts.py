@@ -1,0 +1,73 @@
+"""From a validated request body to a call of the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from reference_impl.engine.base import Call, Engine, Message, Scenario
+from reference_impl.engine.models import DEFAULT_MODEL, Model, find_model
+from reference_impl.http.schema import invalid_request
+from reference_impl.policies.errors import ContractError
+
+DEFAULT_OUTPUT_TOKENS = 256
+
+
+def chosen_model(payload: Mapping[str, Any]) -> Model:
+    """The model of a request; MODEL_NOT_FOUND for a name nobody published."""
+    name = payload.get("model")
+    if name is None:
+        return DEFAULT_MODEL
+    model = find_model(name)
+    if model is None:
+        raise ContractError(
+            "MODEL_NOT_FOUND", "There is no such model; GET /models lists them.", param="/model"
+        )
+    return model
+
+
+def scenario(payload: Mapping[str, Any]) -> Scenario | None:
+    """The provocation a request declares."""
+    sandbox = payload.get("sandbox")
+    return None if sandbox is None else Scenario(sandbox["scenario"], sandbox.get("delay_ms"))
+
+
+def chat_call(engine: Engine, payload: Mapping[str, Any]) -> Call:
+    """The call a chat request asks for, defaults applied and the window checked."""
+    model = chosen_model(payload)
+    messages = tuple(Message(item["role"], item["content"]) for item in payload["messages"])
+    input_tokens = engine.count(messages)
+    refuse_over_window(input_tokens, model)
+    return Call(
+        model=model,
+        messages=messages,
+        input_tokens=input_tokens,
+        max_output_tokens=_output_tokens(payload, model),
+        temperature=payload.get("temperature", 1.0),
+        seed=payload.get("seed"),
+        scenario=scenario(payload),
+    )
+
+
+def refuse_over_window(input_tokens: int, model: Model) -> None:
+    """CONTEXT_LENGTH_EXCEEDED for an input that does not fit into the model's window."""
+    if input_tokens > model.context_window:
+        raise ContractError(
+            "CONTEXT_LENGTH_EXCEEDED",
+            f"The input has {input_tokens} tokens; {model.id} takes {model.context_window}.",
+            details={
+                "input_tokens": input_tokens,
+                "max_tokens": model.context_window,
+                "suggestion": "Shorten or split the input, or choose a model with a larger context_window.",
+            },
+        )
+
+
+def _output_tokens(payload: Mapping[str, Any], model: Model) -> int:
+    wanted = payload.get("max_output_tokens")
+    if wanted is None:
+        return min(DEFAULT_OUTPUT_TOKENS, model.max_output_tokens)
+    if wanted > model.max_output_tokens:
+        message = f"is more than the {model.max_output_tokens} that {model.id} can produce"
+        raise invalid_request([{"pointer": "/max_output_tokens", "message": message}])
+    return int(wanted)

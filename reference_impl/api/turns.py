@@ -1,0 +1,56 @@
+"""GET /chat/stream: the answer to a turn posted before, generated on the first request and kept."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from reference_impl.api.chat import admit_call, new_chat_id, replay
+from reference_impl.api.prompts import chat_call
+from reference_impl.api.stream import Answer, events, record, stream_response
+from reference_impl.exchange import Exchange
+from reference_impl.http.wiring import Handler
+from reference_impl.policies.errors import ContractError
+from reference_impl.policies.events import split_blocks
+from reference_impl.runs import Recording
+from reference_impl.services import Services
+from reference_impl.store.turns import Turn
+
+
+def operations(services: Services) -> dict[str, Handler]:
+    """Handlers by operationId."""
+
+    async def stream_turn(exchange: Exchange, turn_id: str) -> Response:
+        # One turn is looked up and started at a time, so that two first requests cannot both start it.
+        async with services.turn_gate:
+            turn = await services.turns.find(turn_id, exchange.caller.name)
+            if turn is None:
+                raise ContractError("TURN_NOT_FOUND", "There is no such turn.", param="turn_id")
+            answer = Answer(new_chat_id(), chat_call(services.engine, turn.request))
+            if turn.answer is not None:
+                return stream_response(services, exchange, replay(split_blocks(turn.answer)), answer)
+            recording = services.turns_under_way.get(turn_id)
+            if recording is None and exchange.method != "HEAD":
+                await admit_call(services, exchange, answer.call)
+                recording = Recording()
+                services.turns_under_way[turn_id] = recording
+                services.runs.start(_generate(services, exchange, turn, answer, recording))
+        blocks = replay([]) if recording is None else recording.blocks()
+        return stream_response(services, exchange, blocks, answer)
+
+    return {"streamTurn": stream_turn}
+
+
+async def _generate(
+    services: Services, exchange: Exchange, turn: Turn, answer: Answer, recording: Recording
+) -> None:
+    """Run a turn to its end, also when the client has gone: it comes back with the same turn_id."""
+
+    async def settle(stream: bytes) -> None:
+        # A failed turn stays queued, so that the next request tries again.
+        if answer.complete:
+            await services.turns.answer(turn.id, stream)
+
+    try:
+        await record(recording, events(services, exchange, answer), answer, settle)
+    finally:
+        del services.turns_under_way[turn.id]

@@ -1,0 +1,1 @@
+"""What produces answers. Everything above this package is the contract; this is the model behind it."""

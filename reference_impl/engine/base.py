@@ -1,0 +1,141 @@
+"""The interface between the contract and whatever generates text, in plain values."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from reference_impl.engine.models import Model
+
+FinishReason = Literal["stop", "length", "content_filter"]
+
+
+@dataclass(frozen=True)
+class Message:
+    """One turn of the conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A provocation the caller declared (`sandbox` in the request); `delay_ms` None means its default."""
+
+    name: str
+    delay_ms: int | None = None
+
+
+@dataclass(frozen=True)
+class Call:
+    """One generation, validated and with every default applied."""
+
+    model: Model
+    messages: tuple[Message, ...]
+    input_tokens: int
+    max_output_tokens: int
+    temperature: float
+    seed: int | None
+    scenario: Scenario | None
+
+
+@dataclass(frozen=True)
+class Finish:
+    """The last item of a generation: why it ended."""
+
+    reason: FinishReason
+
+
+@dataclass
+class Gauge:
+    """Live counters of an engine: pieces generated since start, generations under way now."""
+
+    generated: int = 0
+    active: int = 0
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One category with the probability mass the classifier gives it (0..1)."""
+
+    category: str
+    confidence: float
+
+
+class Engine(Protocol):
+    """Generates text token by token."""
+
+    @property
+    def gauge(self) -> Gauge:
+        """Counters that show whether the engine is really working, or has really stopped."""
+        ...
+
+    def count(self, messages: Sequence[Message]) -> int:
+        """Input tokens of a conversation."""
+        ...
+
+    async def admit(self, call: Call) -> None:
+        """Raise an `EngineError` for what can be known before the first token."""
+        ...
+
+    def generate(self, call: Call) -> AsyncGenerator[str | Finish, None]:
+        """Yield one string per output token, then exactly one `Finish`. Closing it stops the work.
+
+        Raises an `EngineError` when the generation breaks.
+        """
+        ...
+
+
+class Classifier(Protocol):
+    """Sorts a text into one of the published categories."""
+
+    method: str
+    calibrated: bool
+
+    async def rank(self, text: str) -> tuple[Candidate, ...]:
+        """All categories, most probable first; the confidences add up to 1."""
+        ...
+
+
+@dataclass(eq=False)
+class EngineError(Exception):
+    """The engine could not do what it was asked; subclasses say how."""
+
+
+@dataclass(eq=False)
+class OverloadedError(EngineError):
+    """No capacity now; `retry_after_s` is when to come back."""
+
+    retry_after_s: int = 1
+
+
+@dataclass(eq=False)
+class ModelTimeoutError(EngineError):
+    """The model did not answer within `timeout_ms`."""
+
+    timeout_ms: int
+    elapsed_ms: int
+
+
+@dataclass(eq=False)
+class UpstreamBrokenError(EngineError):
+    """The model's server failed or sent something unusable."""
+
+
+@dataclass(eq=False)
+class InputFilteredError(EngineError):
+    """The input was refused by the content policy."""
+
+    categories: tuple[str, ...]
+
+
+@dataclass(eq=False)
+class ToolFailedError(EngineError):
+    """A tool the model called failed, possibly after it had effects (`none`, `possible`, `committed`)."""
+
+    tool: str
+    tool_call_id: str
+    attempt: int = 1
+    retryable: bool = False
+    side_effects: str = "none"

@@ -1,0 +1,112 @@
+"""Rare behaviours on request, so that a caller can rehearse them: a wrapper around any engine."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+
+from reference_impl.engine.base import (
+    Call,
+    Engine,
+    Finish,
+    Gauge,
+    InputFilteredError,
+    Message,
+    OverloadedError,
+    Scenario,
+    ModelTimeoutError,
+    ToolFailedError,
+    UpstreamBrokenError,
+)
+
+_SLOW_FIRST_TOKEN_MS = 1500
+_TIMEOUT_MS = 300
+_SLOW_TOKENS_MS = 50
+_TOKENS_BEFORE_FAULT = 3
+
+SCENARIOS = (
+    "slow_first_token",
+    "slow_tokens",
+    "model_timeout",
+    "content_filter_input",
+    "content_filter_output",
+    "fault_midstream",
+    "overloaded",
+    "tool_failure",
+)
+
+_REFUSALS: dict[str, Callable[[], Exception]] = {
+    "overloaded": lambda: OverloadedError(retry_after_s=1),
+    "content_filter_input": lambda: InputFilteredError(categories=("sandbox",)),
+    "tool_failure": lambda: ToolFailedError("sandbox_tool", f"call_{secrets.token_hex(8)}"),
+}
+
+
+def refuse(scenario: Scenario | None) -> None:
+    """Raise what this scenario makes known before the work starts."""
+    if scenario is not None and (failure := _REFUSALS.get(scenario.name)) is not None:
+        raise failure()
+
+
+async def stall(scenario: Scenario | None) -> None:
+    """Wait as long as the scenario delays the first output; raise `ModelTimeoutError` if there is none."""
+    if scenario is None:
+        return
+    if scenario.name == "slow_first_token":
+        await asyncio.sleep(_delay_ms(scenario, _SLOW_FIRST_TOKEN_MS) / 1000)
+    elif scenario.name == "model_timeout":
+        timeout_ms = _delay_ms(scenario, _TIMEOUT_MS)
+        started = time.perf_counter()
+        await asyncio.sleep(timeout_ms / 1000)
+        raise ModelTimeoutError(timeout_ms, round((time.perf_counter() - started) * 1000))
+
+
+class SandboxEngine:
+    """Plays the scenario of a call over the wrapped engine; a call without one passes through."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @property
+    def gauge(self) -> Gauge:
+        """The wrapped engine's counters."""
+        return self._engine.gauge
+
+    def count(self, messages: Sequence[Message]) -> int:
+        """Input tokens of a conversation."""
+        return self._engine.count(messages)
+
+    async def admit(self, call: Call) -> None:
+        """Refuse at once what the scenario or the wrapped engine refuses."""
+        refuse(call.scenario)
+        await self._engine.admit(call)
+
+    def generate(self, call: Call) -> AsyncGenerator[str | Finish, None]:
+        """The wrapped engine's generation, disturbed as the scenario says."""
+        if call.scenario is None:
+            return self._engine.generate(call)
+        return self._disturbed(call, call.scenario)
+
+    async def _disturbed(self, call: Call, scenario: Scenario) -> AsyncGenerator[str | Finish, None]:
+        await stall(scenario)
+        generation = self._engine.generate(call)
+        produced = 0
+        try:
+            async for item in generation:
+                if produced == _TOKENS_BEFORE_FAULT and scenario.name == "fault_midstream":
+                    raise UpstreamBrokenError
+                if produced == _TOKENS_BEFORE_FAULT and scenario.name == "content_filter_output":
+                    yield Finish("content_filter")
+                    return
+                if produced and scenario.name == "slow_tokens":
+                    await asyncio.sleep(_delay_ms(scenario, _SLOW_TOKENS_MS) / 1000)
+                produced += 1
+                yield item
+        finally:
+            await generation.aclose()
+
+
+def _delay_ms(scenario: Scenario, default: int) -> int:
+    return default if scenario.delay_ms is None else scenario.delay_ms

@@ -1,0 +1,105 @@
+"""One request on its way through the server: what every layer needs to know about it, in one place."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from reference_impl.settings import BASE_PATH, Tier
+
+_HOST = re.compile(r"[A-Za-z0-9.-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
+
+
+class RequestHeaders:
+    """Request headers by lower-case name; a repeated header keeps every value, in order."""
+
+    def __init__(self, raw: Iterable[tuple[bytes, bytes]]) -> None:
+        self._values: dict[bytes, list[bytes]] = {}
+        for name, value in raw:
+            self._values.setdefault(name.lower(), []).append(value)
+
+    def get(self, name: str) -> str | None:
+        """The first value, or None."""
+        values = self._values.get(name.encode("latin-1"))
+        return values[0].decode("latin-1") if values else None
+
+    def all(self, name: str) -> list[str]:
+        """Every value of a repeated header."""
+        return [value.decode("latin-1") for value in self._values.get(name.encode("latin-1"), ())]
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Who is calling, and which limits apply to them."""
+
+    name: str
+    tier: Tier
+
+
+@dataclass(frozen=True)
+class Trace:
+    """W3C trace context of this request: 32 and 16 lower-case hex digits."""
+
+    trace_id: str
+    span_id: str
+
+
+@dataclass(frozen=True)
+class Quota:
+    """Where one limit stands: `remaining` of `limit` units, full again in `reset_seconds` (rounded up)."""
+
+    policy: str
+    limit: int
+    window_seconds: int
+    remaining: int
+    reset_seconds: int
+
+
+@dataclass
+class Exchange:
+    """The facts of one request. `principal` and `quotas` are filled in by admission."""
+
+    method: str
+    path: str
+    headers: RequestHeaders
+    origin: str
+    prefix: str
+    request_id: str
+    trace: Trace
+    client_request_id: str | None
+    started: float = field(default_factory=time.perf_counter)
+    principal: Principal | None = None
+    quotas: tuple[Quota, ...] = ()
+    body_requested: bool = False
+
+    @property
+    def caller(self) -> Principal:
+        """The principal of an operation that demands one."""
+        if self.principal is None:
+            raise RuntimeError(f"{self.method} {self.path} was handled without authentication")
+        return self.principal
+
+    @property
+    def elapsed_ms(self) -> int:
+        """Whole milliseconds since the request arrived, rounded down."""
+        return int((time.perf_counter() - self.started) * 1000)
+
+    def link(self, path: str) -> str:
+        """The reference, relative to the origin, of a resource below the base path."""
+        return f"{self.prefix}{BASE_PATH}{path}"
+
+    def url(self, path: str) -> str:
+        """The absolute URL of a resource below the base path."""
+        return f"{self.origin}{self.link(path)}"
+
+
+def origin_of(scope: Mapping[str, Any], headers: RequestHeaders) -> str:
+    """`scheme://host[:port]` as the client sees this server; a malformed Host is never repeated."""
+    host = headers.get("host") or ""
+    if not _HOST.fullmatch(host):
+        name, port = scope.get("server") or ("localhost", None)
+        host = f"{name}:{port}" if port else name
+    return f"{scope.get('scheme', 'http')}://{host}"

@@ -1,0 +1,1 @@
+"""HTTP plumbing between uvicorn, Connexion and the handlers: pure ASGI, safe for streams."""

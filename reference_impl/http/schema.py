@@ -1,0 +1,150 @@
+"""Request validation against the 3.2 document: compiled once per server, keyed by operationId."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jsonschema_rs
+
+from reference_impl.policies.errors import ContractError
+
+_METHODS = frozenset(("get", "put", "post", "delete", "patch"))
+_MOST_ERRORS = 20
+
+
+@dataclass(frozen=True)
+class QueryParameter:
+    """One declared query parameter."""
+
+    name: str
+    required: bool
+    schema: jsonschema_rs.Draft202012Validator
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What the document says about the requests of one operation, and the media types of its success."""
+
+    body: jsonschema_rs.Draft202012Validator | None
+    query: tuple[QueryParameter, ...]
+    produces: tuple[str, ...]
+
+
+def compile_operations(document: Mapping[str, Any]) -> dict[str, Operation]:
+    """Every operation of the document."""
+    compiled: dict[str, Operation] = {}
+    for path in document["paths"].values():
+        for method, operation in path.items():
+            if method in _METHODS:
+                parameters = [*path.get("parameters", ()), *operation.get("parameters", ())]
+                compiled[operation["operationId"]] = _compile(document, operation, parameters)
+    return compiled
+
+
+def path_methods(document: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """The methods of each path template, upper case, with HEAD and OPTIONS where they work."""
+    result = {}
+    for template, path in document["paths"].items():
+        methods = [method.upper() for method in path if method in _METHODS]
+        if "GET" in methods:
+            methods.append("HEAD")
+        result[template] = tuple(sorted([*methods, "OPTIONS"]))
+    return result
+
+
+def check_body(operation: Operation, payload: Any) -> None:
+    """Raise INVALID_REQUEST with a JSON Pointer for every fault found, the first one also as `param`."""
+    schema = operation.body
+    if schema is None or schema.is_valid(payload):
+        return
+    errors = []
+    for error in schema.iter_errors(payload):
+        errors += _faults(error)
+        if len(errors) >= _MOST_ERRORS:
+            break
+    raise invalid_request(errors)
+
+
+def check_query(operation: Operation, query: Mapping[str, list[str]]) -> None:
+    """Raise INVALID_REQUEST when a declared query parameter is missing, repeated or malformed."""
+    for parameter in operation.query:
+        values = query.get(parameter.name, [])
+        if not values and parameter.required:
+            raise _bad_query(parameter.name, "is required")
+        if len(values) > 1:
+            raise _bad_query(parameter.name, "is given more than once")
+        if values and not parameter.schema.is_valid(values[0]):
+            raise _bad_query(parameter.name, "does not have the documented form")
+
+
+def invalid_request(errors: list[dict[str, str]]) -> ContractError:
+    """INVALID_REQUEST for a list of `{pointer, message}`."""
+    first = errors[0]
+    more = f" ({len(errors) - 1} more in details.errors)" if len(errors) > 1 else ""
+    return ContractError(
+        "INVALID_REQUEST",
+        f"{first['pointer'] or 'The body'}: {first['message']}{more}.",
+        param=first["pointer"],
+        details={"errors": errors},
+    )
+
+
+def _compile(
+    document: Mapping[str, Any], operation: Mapping[str, Any], parameters: list[Mapping[str, Any]]
+) -> Operation:
+    body = _resolve(document, operation.get("requestBody", {}))
+    schema = body.get("content", {}).get("application/json", {}).get("schema")
+    query = [_resolve(document, parameter) for parameter in parameters]
+    produces: list[str] = []
+    for status, response in operation["responses"].items():
+        if str(status).startswith("2"):
+            produces += _resolve(document, response).get("content", {})
+    return Operation(
+        body=None if schema is None else _validator(document, schema),
+        query=tuple(
+            QueryParameter(item["name"], item.get("required", False), _validator(document, item["schema"]))
+            for item in query
+            if item["in"] == "query"
+        ),
+        produces=tuple(dict.fromkeys(produces)),
+    )
+
+
+def _validator(document: Mapping[str, Any], schema: Any) -> jsonschema_rs.Draft202012Validator:
+    # The wrapper keeps `#/components/...` references valid. The mask keeps the caller's values out of messages.
+    root = {"components": document.get("components", {}), "allOf": [schema]}
+    return jsonschema_rs.Draft202012Validator(root, mask="the value", validate_formats=True)
+
+
+def _resolve(document: Mapping[str, Any], node: Mapping[str, Any]) -> Mapping[str, Any]:
+    while "$ref" in node:
+        target: Any = document
+        for token in node["$ref"].removeprefix("#/").split("/"):
+            target = target[token.replace("~1", "/").replace("~0", "~")]
+        node = target
+    return node
+
+
+def _faults(error: jsonschema_rs.ValidationError) -> list[dict[str, str]]:
+    """One schema error as faults; a missing or unknown member is named by the pointer to it."""
+    kind, path = error.kind, list(error.instance_path)
+    if isinstance(kind, jsonschema_rs.ValidationErrorKind.Required):
+        return [_fault([*path, kind.property], "is required")]
+    if isinstance(kind, jsonschema_rs.ValidationErrorKind.AdditionalProperties):
+        return [_fault([*path, name], "is not a known field") for name in kind.unexpected]
+    if isinstance(kind, jsonschema_rs.ValidationErrorKind.UnevaluatedProperties):
+        return [_fault([*path, name], "is not a known field") for name in kind.unexpected]
+    if isinstance(kind, jsonschema_rs.ValidationErrorKind.FalseSchema):
+        return [_fault(path, "is not allowed here")]
+    return [_fault(path, error.message)]
+
+
+def _fault(path: list[str | int], message: str) -> dict[str, str]:
+    pointer = "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path)
+    return {"pointer": pointer, "message": message}
+
+
+def _bad_query(name: str, what: str) -> ContractError:
+    return ContractError("INVALID_REQUEST", f"The query parameter {name} {what}.", param=name)

@@ -1,0 +1,5 @@
+"""The broken servers that prove the checks, and the unusual ones that must not be flagged."""
+
+from reference_impl.mutants import answers, promises, streams, variants
+
+SUBJECTS = (*streams.MUTANTS, *answers.MUTANTS, *promises.MUTANTS, *variants.VARIANTS)

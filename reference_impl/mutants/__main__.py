@@ -1,0 +1,62 @@
+"""``python -m reference_impl.mutants``: serve all mutants and variants by path prefix, or one for a look."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+
+import uvicorn
+
+from reference_impl.mutants import SUBJECTS
+from reference_impl.mutants.host import Host
+from reference_impl.serve import CannotListenError, configure_logging, listen
+from reference_impl.settings import BASE_PATH
+
+
+class _Announcing(uvicorn.Server):
+    """Prints one line once it accepts connections."""
+
+    def __init__(self, config: uvicorn.Config, line: str) -> None:
+        super().__init__(config)
+        self._line = line
+
+    async def startup(self, sockets: list[object] | None = None) -> None:
+        await super().startup(sockets)  # type: ignore[arg-type]
+        sys.stdout.write(f"{self._line}\n")
+        sys.stdout.flush()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until stopped; 2 when the address or the name is wrong."""
+    parser = argparse.ArgumentParser(prog="python -m reference_impl.mutants", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--only", metavar="NAME", help="serve this one; the URL printed is its base URL")
+    options = parser.parse_args(arguments)
+    names = [s.name for s in SUBJECTS]
+    if options.only and options.only not in names:
+        sys.stderr.write(f"there is no mutant or variant '{options.only}': {', '.join(names)}\n")
+        return 2
+    configure_logging()
+    try:
+        listener = listen(options.host, options.port)
+    except CannotListenError as problem:
+        sys.stderr.write(f"{problem}\n")
+        return 2
+    origin = f"http://{options.host}:{listener.getsockname()[1]}"
+    line = f"ready {origin}/{options.only}{BASE_PATH}" if options.only else f"ready {origin}/subjects"
+    config = uvicorn.Config(
+        Host(SUBJECTS), access_log=False, log_config=None, server_header=False, ws="none", timeout_graceful_shutdown=2
+    )
+    server = _Announcing(config, line)
+    try:
+        asyncio.run(server.serve(sockets=[listener]))
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""Many servers in one process, each below its own path prefix, each built when it is first asked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from typing import Any
+
+from reference_impl.app import create_app
+from reference_impl.mutants.model import ASGIApp, Subject
+from reference_impl.policies import default_policies
+from reference_impl.settings import BASE_PATH
+
+KEYS = {"main": "sk-demo", "other": "sk-demo-other", "limited": "sk-demo-limited"}
+
+
+class Host:
+    """ASGI: ``/subjects`` is the index, ``/NAME/…`` is that subject's server."""
+
+    def __init__(self, subjects: Sequence[Subject]) -> None:
+        self._subjects = {s.name: s for s in subjects}
+        self._apps: dict[str, ASGIApp] = {}
+        self._building = asyncio.Lock()
+        self._stack = AsyncExitStack()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await self._stack.aclose()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+        name, _, rest = scope["path"].removeprefix("/").partition("/")
+        if scope["type"] != "http" or name not in self._subjects:
+            await self._index(scope, send)
+            return
+        app = await self._app(name)
+        prefix = f"/{name}"
+        raw = scope.get("raw_path", b"").removeprefix(prefix.encode())
+        await app({**scope, "path": f"/{rest}", "raw_path": raw, "aiconform.prefix": prefix}, receive, send)
+
+    async def _app(self, name: str) -> ASGIApp:
+        async with self._building:
+            if name not in self._apps:
+                subject = self._subjects[name]
+                app = create_app(subject.settings, subject.policies(default_policies(subject.settings)))
+                await self._stack.enter_async_context(app.running())
+                self._apps[name] = subject.wrap(app)
+        return self._apps[name]
+
+    async def _index(self, scope: Any, send: Any) -> None:
+        host = dict(scope["headers"]).get(b"host", b"127.0.0.1").decode("latin-1")
+        listed = [
+            {
+                "name": s.name,
+                "kind": s.kind,
+                "story": s.story,
+                "violates": list(s.violates),
+                "dialect": "contract",
+                "base_url": f"http://{host}/{s.name}{BASE_PATH}",
+                "keys": KEYS,
+            }
+            for s in self._subjects.values()
+        ]
+        found = scope["path"] == "/subjects"
+        body = json.dumps({"subjects": listed} if found else {"error": "see /subjects"}).encode()
+        head = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": 200 if found else 404, "headers": head})
+        await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,58 @@
+"""What a mutant is: the reference with exactly one policy replaced, or one thing rewritten on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from reference_impl.policies import Policies
+from reference_impl.settings import Settings
+
+ASGIApp = Callable[[Any, Any, Any], Any]
+
+
+def _same_policies(policies: Policies) -> Policies:
+    return policies
+
+
+def _same_app(app: ASGIApp) -> ASGIApp:
+    return app
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A ``mutant`` names the requirements that it violates; a ``variant`` violates none."""
+
+    name: str
+    kind: Literal["mutant", "variant"]
+    story: str
+    violates: tuple[str, ...] = ()
+    policies: Callable[[Policies], Policies] = _same_policies
+    wrap: Callable[[ASGIApp], ASGIApp] = _same_app
+    settings: Settings = Settings(keep_alive_s=0.4, token_ms=4)
+
+
+def mutant(
+    name: str,
+    violates: str,
+    story: str,
+    *,
+    policies: Callable[[Policies], Policies] = _same_policies,
+    wrap: Callable[[ASGIApp], ASGIApp] = _same_app,
+) -> Subject:
+    """A server with one deliberate defect; ``violates`` is a space-separated list of requirement ids."""
+    return Subject(name, "mutant", story, tuple(violates.split()), policies, wrap)
+
+
+def variant(
+    name: str,
+    story: str,
+    *,
+    policies: Callable[[Policies], Policies] = _same_policies,
+    wrap: Callable[[ASGIApp], ASGIApp] = _same_app,
+    settings: Settings | None = None,
+) -> Subject:
+    """A conformant server that looks unusual."""
+    chosen = settings or Subject.settings
+    return Subject(name, "variant", story, (), policies, wrap, chosen)

@@ -1,0 +1,70 @@
+"""The metadata block of every AI answer: identity, lineage, usage, cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from reference_impl.engine.models import CURRENCY, PRICE_VERSION, Model
+from reference_impl.exchange import Exchange
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens of one answer. `input` includes the cached ones, `output` the reasoning ones."""
+
+    input: int = 0
+    output: int = 0
+    cached_input: int = 0
+    reasoning_output: int = 0
+
+    @property
+    def total(self) -> int:
+        """What is charged."""
+        return self.input + self.output
+
+
+@dataclass(frozen=True)
+class AnswerFacts:
+    """What the handler knows about an answer; `extra` holds parts that only some operations have."""
+
+    model: Model
+    usage: Usage
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Metadata(Protocol):
+    """Builds the block."""
+
+    def block(self, exchange: Exchange, facts: AnswerFacts) -> dict[str, Any]:
+        """The `metadata` object."""
+        ...
+
+
+class FullMetadata:
+    """Every field of the contract."""
+
+    def block(self, exchange: Exchange, facts: AnswerFacts) -> dict[str, Any]:
+        """Integers for tokens and milliseconds, a decimal string for money."""
+        usage = facts.usage
+        return {
+            "trace_id": exchange.trace.trace_id,
+            "request_id": exchange.request_id,
+            "model_version": facts.model.id,
+            "latency_ms": exchange.elapsed_ms,
+            "tokens_used": {
+                "input": usage.input,
+                "output": usage.output,
+                "total": usage.total,
+                "cached_input": usage.cached_input,
+                "reasoning_output": usage.reasoning_output,
+            },
+            "sources_used": [],
+            "cost": {
+                "amount": format(facts.model.cost(usage.input, usage.output), "f"),
+                "currency": CURRENCY,
+                "price_version": PRICE_VERSION,
+            },
+            **facts.extra,
+        }

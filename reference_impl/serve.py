@@ -1,0 +1,95 @@
+"""Running one server in the foreground: bind, say `ready`, serve, stop cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import sys
+from collections.abc import Callable
+
+import uvicorn
+
+from reference_impl.app import ReferenceApp
+from reference_impl.http.protocol import EnvelopeProtocol
+from reference_impl.settings import BASE_PATH
+
+
+class CannotListenError(Exception):
+    """The address cannot be bound; the message says why and what to do."""
+
+
+class _Server(uvicorn.Server):
+    """Gives open streams a grace period on shutdown, then lets each say goodbye before it closes."""
+
+    def __init__(self, config: uvicorn.Config, app: ReferenceApp, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._app = app
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        services = self._app.services
+        loop = asyncio.get_running_loop()
+        loop.call_later(services.settings.shutdown_grace_s, services.stopping.set)
+        await super().shutdown(sockets)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A bound socket; port 0 takes a free one."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError as problem:
+        listener.close()
+        reason = problem.strerror or str(problem)
+        raise CannotListenError(
+            f"cannot listen on {host}:{port}: {reason}; choose another --port"
+        ) from problem
+    return listener
+
+
+def base_url(host: str, listener: socket.socket) -> str:
+    """The URL under which the API answers."""
+    name = f"[{host}]" if ":" in host else host
+    return f"http://{name}:{listener.getsockname()[1]}{BASE_PATH}"
+
+
+def server(app: ReferenceApp, ready: Callable[[], None]) -> uvicorn.Server:
+    """A configured uvicorn server; `ready` is called once it accepts connections."""
+    grace = app.services.settings.shutdown_grace_s
+    config = uvicorn.Config(
+        app,
+        http=EnvelopeProtocol,
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=round(grace + 2),
+    )
+    return _Server(config, app, ready)
+
+
+async def serve(app: ReferenceApp, host: str, port: int) -> None:
+    """Serve until SIGTERM or SIGINT. Prints one line on stdout when the API answers."""
+    listener = listen(host, port)
+
+    def ready() -> None:
+        sys.stdout.write(f"ready {base_url(host, listener)}\n")
+        sys.stdout.flush()
+
+    async with app.running():
+        await server(app, ready).serve(sockets=[listener])
+
+
+def configure_logging() -> None:
+    """Warnings and up on stderr; Connexion's remarks about every request it refuses are no news."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("connexion").setLevel(logging.ERROR)

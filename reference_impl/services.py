@@ -1,0 +1,34 @@
+"""What the operation handlers of one server work with. Nothing here is global: a process may hold many."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from reference_impl.engine.base import Classifier, Engine
+from reference_impl.policies import Policies
+from reference_impl.runs import Recording, Runs
+from reference_impl.settings import Settings
+from reference_impl.store.database import Database
+from reference_impl.store.ledger import Ledger
+from reference_impl.store.turns import Turns
+
+
+@dataclass(frozen=True)
+class Services:
+    """One server's parts. `stopping` is set when open streams have to come to an end."""
+
+    settings: Settings
+    policies: Policies
+    document: Mapping[str, Any]
+    engine: Engine
+    classifier: Classifier
+    database: Database
+    ledger: Ledger
+    turns: Turns
+    runs: Runs = field(default_factory=Runs)
+    turns_under_way: dict[str, Recording] = field(default_factory=dict)
+    turn_gate: asyncio.Lock = field(default_factory=asyncio.Lock)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)

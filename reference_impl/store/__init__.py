@@ -1,0 +1,1 @@
+"""Durable state: relational tables behind SQLAlchemy, in one SQLite file by default."""
