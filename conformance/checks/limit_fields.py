@@ -79,7 +79,7 @@ def _items(reading: Reading, field: str) -> list[tuple[str, dict[str, Any]]]:
     if value is None:
         return []
     try:
-        parsed = http_sf.parse(value.encode("latin-1", "replace"), tltype="list")
+        parsed: Any = http_sf.parse(value.encode("latin-1", "replace"), tltype="list")
     except http_sf.StructuredFieldError as error:
         raise FieldError(f"{field} is no structured list: {error}") from None
     items: list[tuple[str, dict[str, Any]]] = []

@@ -6,7 +6,7 @@ from conformance.reading import Probed, Reading
 from conformance.verdict import Inconclusive, expect
 
 RETRIED = (408, 409, 429)
-"""4xx statuses that official SDKs send again by themselves: no refusal of a request that is wrong for good."""
+"""4xx statuses after which official SDKs send again by themselves: no refusal of a request that is wrong."""
 
 OVERLOADED = (503, 529)
 _JSON_SUFFIX = "+json"
@@ -24,7 +24,9 @@ def brief(reading: Reading) -> str:
 def decisive(reading: Reading) -> Reading:
     """The reading, unless a limit or an overload answered in place of what was asked for (INCONCLUSIVE)."""
     if reading.status == 429 or reading.status in OVERLOADED:
-        raise Inconclusive(f"{reading.exchange.id} was answered {reading.status}: try again when the target is idle")
+        raise Inconclusive(
+            f"{reading.exchange.id} was answered {reading.status}: try again when the target is idle"
+        )
     return reading
 
 
@@ -45,7 +47,11 @@ def expect_error(reading: Reading, status: int, code: str) -> None:
     expect(reading.status == status, expected=f"status {status} {code}", seen=brief(reading), at=reading)
     seen = reading.error.raw_code
     expect(
-        seen.value == code, expected=f"code {code}", seen=repr(seen.value), at=reading, where=seen.where or "/error/code"
+        seen.value == code,
+        expected=f"code {code}",
+        seen=repr(seen.value),
+        at=reading,
+        where=seen.where or "/error/code",
     )
 
 
@@ -60,11 +66,15 @@ def is_html(reading: Reading) -> bool:
 
 def complete(exchanges: tuple[Reading, ...]) -> list[Reading]:
     """Those that ended in a complete HTTP response."""
-    return [r for r in exchanges if r.exchange.failure is None and r.exchange.left_at is None and r.status is not None]
+    return [
+        r
+        for r in exchanges
+        if r.exchange.failure is None and r.exchange.left_at is None and r.status is not None
+    ]
 
 
 def not_limited(probe: Probed, prefix: str = "") -> list[Reading]:
-    """At least one complete response of that prefix that is no 429, 503 or 529; INCONCLUSIVE if there is none."""
+    """At least one complete response of that prefix that is no 429, 503 or 529, else INCONCLUSIVE."""
     found = [r for r in probe.some(prefix) if r.status != 429 and r.status not in OVERLOADED]
     if not found:
         raise Inconclusive(f"every '{prefix}' call was refused by a limit or an overload")

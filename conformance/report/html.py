@@ -16,9 +16,10 @@ from markupsafe import Markup
 
 from conformance.report.exhibit import Piece, pieces_of
 from conformance.report.model import Report, counted
-from conformance.report.page import MAX_ROWS, MEANING, ORDER, Page, said, words
+from conformance.report.page import MAX_ROWS, Page
 from conformance.report.plain import visible
 from conformance.report.timeline import LANE, LEFT, RIGHT, ROW, TOP, WIDTH, seconds
+from conformance.report.wording import MEANING, ORDER, said, words
 
 
 def render_html(report: Report) -> str:

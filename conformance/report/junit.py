@@ -17,23 +17,23 @@ from conformance.verdict import Result, Verdict
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 section 2.2 cannot hold, not even escaped."""
 
+_NONE: Mapping[str, str] = {}
+
 
 def render_junit(report: Report) -> bytes:
     """The report as a UTF-8 XML document."""
-    root = _element(
-        "testsuites",
-        name=f"aiconform {report.evidence.target.get('base_url', '')}",
-        **_totals(report.verdicts),
-    )
+    name = f"aiconform {report.evidence.target.get('base_url', '')}"
+    root = _element("testsuites", None, {"name": name, **_totals(report.verdicts)})
     for area, verdicts in groupby(report.verdicts, key=lambda v: report.requirements[v.id].area):
         _suite(root, report, area, tuple(verdicts))
     indent(root)
-    return tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
+    document: bytes = tostring(root, encoding="utf-8", xml_declaration=True)
+    return document + b"\n"
 
 
 def _suite(root: Element, report: Report, area: str, verdicts: tuple[Verdict, ...]) -> None:
     started = datetime.fromtimestamp(report.evidence.started_at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    suite = _element("testsuite", root, name=area_title(area), timestamp=started, **_totals(verdicts))
+    suite = _element("testsuite", root, {"name": area_title(area), "timestamp": started, **_totals(verdicts)})
     properties = _element("properties", suite)
     facts = {
         "target": report.evidence.target.get("base_url", ""),
@@ -42,7 +42,7 @@ def _suite(root: Element, report: Report, area: str, verdicts: tuple[Verdict, ..
         "contract_version": report.evidence.contract_version,
     }
     for name, value in facts.items():
-        _element("property", properties, name=name, value=str(value))
+        _element("property", properties, {"name": name, "value": str(value)})
     for verdict in verdicts:
         _case(suite, report, verdict)
 
@@ -52,9 +52,11 @@ def _case(suite: Element, report: Report, verdict: Verdict) -> None:
     case = _element(
         "testcase",
         suite,
-        classname=f"aiconform.{requirement.area}",
-        name=f"{verdict.id} {requirement.text}",
-        time=f"{verdict.duration:.3f}",
+        {
+            "classname": f"aiconform.{requirement.area}",
+            "name": f"{verdict.id} {requirement.text}",
+            "time": f"{verdict.duration:.3f}",
+        },
     )
     match verdict.result:
         case Result.PASS:
@@ -62,13 +64,13 @@ def _case(suite: Element, report: Report, verdict: Verdict) -> None:
         case Result.WARN:
             _element("system-out", case).text = _clean(f"WARN\n{_explained(report, verdict)}")
         case Result.FAIL:
-            failure = _element("failure", case, type=verdict.level, message=verdict.detail)
+            failure = _element("failure", case, {"type": verdict.level, "message": verdict.detail})
             failure.text = _clean(_explained(report, verdict))
         case Result.ERROR:
-            error = _element("error", case, type="suite-fault", message=verdict.detail)
+            error = _element("error", case, {"type": "suite-fault", "message": verdict.detail})
             error.text = _clean(f"The suite's own fault, not the target's.\n{verdict.detail}")
         case Result.NOT_OFFERED | Result.NOT_TESTED | Result.INCONCLUSIVE:
-            _element("skipped", case, message=f"{verdict.result}: {verdict.detail}")
+            _element("skipped", case, {"message": f"{verdict.result}: {verdict.detail}"})
 
 
 def _explained(report: Report, verdict: Verdict) -> str:
@@ -99,7 +101,7 @@ def _totals(verdicts: Iterable[Verdict]) -> Mapping[str, str]:
     }
 
 
-def _element(tag: str, parent: Element | None = None, **attributes: str) -> Element:
+def _element(tag: str, parent: Element | None, attributes: Mapping[str, str] = _NONE) -> Element:
     clean = {name: _clean(value) for name, value in attributes.items()}
     return Element(tag, clean) if parent is None else SubElement(parent, tag, clean)
 

@@ -20,6 +20,7 @@ from conformance.report.timeline import (
     seconds,
     stream_picture,
 )
+from conformance.report.wording import ORDER, remedy
 from conformance.verdict import Result, Verdict
 from spec.catalogue import Requirement
 
@@ -31,32 +32,6 @@ BODY = 4096
 REQUEST_BODY = 2048
 MAX_HEADERS = 60
 MAX_HEADER = 400
-
-ORDER = (
-    Result.PASS,
-    Result.WARN,
-    Result.FAIL,
-    Result.ERROR,
-    Result.INCONCLUSIVE,
-    Result.NOT_TESTED,
-    Result.NOT_OFFERED,
-)
-MEANING: Mapping[Result, str] = {
-    Result.PASS: "The evidence shows that the requirement is kept.",
-    Result.FAIL: "A MUST is not kept. The gate fails.",
-    Result.WARN: "A recommendation (SHOULD or MAY) is not followed. The gate does not depend on it.",
-    Result.ERROR: "The suite itself broke. Says nothing about the target.",
-    Result.INCONCLUSIVE: "Evidence was gathered and cannot decide.",
-    Result.NOT_TESTED: "The evidence was never gathered; the reason says what is missing.",
-    Result.NOT_OFFERED: "The target does not claim this capability, so the requirement does not apply.",
-}
-_REMEDY_BY_METHOD = {
-    "provoked": "Declare a provocation that triggers this behaviour, in the dialect.",
-    "two-principals": "Give a second credential: --other-key, or --limited-key where limits are exhausted.",
-    "timed": "Run again from a quiet machine near the target: this rests on timing.",
-    "load": "Shows only under load: run the load test.",
-    "document": "Needs the machine-readable description that the target publishes.",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +185,7 @@ class Page:
         groups: dict[tuple[Result, str, str], list[Verdict]] = {}
         for verdict in self.report.verdicts:
             if verdict.result in (Result.NOT_TESTED, Result.INCONCLUSIVE):
-                key = (verdict.result, verdict.detail, self._remedy(verdict))
+                key = (verdict.result, verdict.detail, remedy(verdict, self.report.requirements[verdict.id]))
                 groups.setdefault(key, []).append(verdict)
         found = [Unjudged(*key, tuple(verdicts)) for key, verdicts in groups.items()]
         return tuple(sorted(found, key=lambda u: (u.result is Result.NOT_TESTED, -len(u.verdicts))))
@@ -272,30 +247,6 @@ class Page:
             tuple(_notes(exchange)),
             curl_line(exchange),
         )
-
-    def _remedy(self, verdict: Verdict) -> str:
-        if verdict.result is Result.INCONCLUSIVE:
-            return "Run again; if it stays so, ask the vendor how the behaviour is meant."
-        if verdict.detail.startswith("not observable"):
-            return "Not to be seen from outside by this suite: ask the vendor for a written statement."
-        if "budget" in verdict.detail:
-            return "Run again with a larger --max-calls."
-        if "provocation" in verdict.detail:
-            return _REMEDY_BY_METHOD["provoked"]
-        if "--" in verdict.detail:
-            return "Run again with that option."
-        method = self.report.requirements[verdict.id].method
-        return _REMEDY_BY_METHOD.get(method, "Run again once the reason is removed.")
-
-
-def words(result: Result) -> str:
-    """``NOT_TESTED`` as it is read: ``not tested``."""
-    return str(result).replace("_", " ").lower()
-
-
-def said(counts: Mapping[Result, int]) -> str:
-    """Counts in words: ``12 pass, 1 fail``."""
-    return ", ".join(f"{counts[r]} {words(r)}" for r in ORDER if counts[r]) or "none"
 
 
 def _named_header(exchange: Exchange, where: str) -> Header | None:

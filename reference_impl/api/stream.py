@@ -72,35 +72,47 @@ async def events(services: Services, exchange: Exchange, answer: Answer) -> Asyn
                         "sequence_number": next(answer.sequence),
                     }
                 )
+        usage = Usage(answer.call.input_tokens, len(tokens))
+        text = "".join(tokens)
+        ending = _done(services, exchange, answer, text, reason, usage, first_token_ms)
     except EngineError as failure:
         answer.failure = contract_error(failure)
     except Exception:  # noqa: BLE001 - a bug must end the stream as an error, not as a cut
         _log.exception("the generation of request %s failed", exchange.request_id)
         answer.failure = ContractError("INTERNAL", "The server failed; the request id helps its operator.")
     finally:
-        usage = Usage(answer.call.input_tokens, len(tokens))
-        await services.policies.limits.charge(exchange, usage.total)
+        await services.policies.limits.charge(exchange, answer.call.input_tokens + len(tokens))
     if answer.failure is not None:
         yield error_event(services, exchange, answer, answer.failure)
         return
-    if first_token_ms is None:
-        first_token_ms = exchange.elapsed_ms
-    extra = {**answer.extra, "time_to_first_token_ms": first_token_ms}
     answer.complete = True
-    yield write.event(
+    yield ending
+    yield write.done()
+
+
+def _done(
+    services: Services,
+    exchange: Exchange,
+    answer: Answer,
+    text: str,
+    reason: FinishReason,
+    usage: Usage,
+    first_token_ms: int | None,
+) -> bytes:
+    waited = exchange.elapsed_ms if first_token_ms is None else first_token_ms
+    facts = AnswerFacts(answer.call.model, usage, {**answer.extra, "time_to_first_token_ms": waited})
+    metadata = services.policies.metadata.block(exchange, facts)
+    return services.policies.events.event(
         {
             "type": "done",
             "sequence_number": next(answer.sequence),
             "id": answer.id,
             "finish_reason": reason,
-            "text": "".join(tokens),
-            "metadata": services.policies.metadata.block(
-                exchange, AnswerFacts(answer.call.model, usage, extra)
-            ),
+            "text": text,
+            "metadata": metadata,
         },
         name="done",
     )
-    yield write.done()
 
 
 def error_event(services: Services, exchange: Exchange, answer: Answer, error: ContractError) -> bytes:

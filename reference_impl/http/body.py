@@ -37,5 +37,5 @@ def _too_large(limit: int) -> ContractError:
     return ContractError(
         "PAYLOAD_TOO_LARGE",
         f"The body is larger than {limit} bytes; shorten it.",
-        details={"max_body_bytes": limit},
+        details={"max_bytes": limit},
     )

@@ -1,0 +1,226 @@
+"""CONF: a confidence that can be acted upon."""
+
+from __future__ import annotations
+
+from typing import Any, TypeGuard
+
+from conformance.checks.sameness import answered, error_status
+from conformance.reading import Probed, Reading
+from conformance.registry import check
+from conformance.verdict import Inconclusive, NotTested, expect
+
+ROUNDING = 1e-6
+COUNTED_METHODS = ("classifier", "logprob")
+
+
+@check("CONF-01")
+def test_confidence_is_a_number_from_0_to_1(classified: Probed) -> str:
+    """`confidence` is in [0, 1], or null with the reason."""
+    values = []
+    for reading in _classifications(classified):
+        value = reading.body.get("confidence")
+        if value is None and reading.body.get("confidence_unavailable_reason"):
+            continue
+        _expect(reading, "/confidence", value, _is_share(value), "a number from 0 to 1")
+        values.append(value)
+    return f"{len(values)} values from {min(values)} to {max(values)}" if values else "null, with a reason"
+
+
+@check("CONF-02")
+def test_alternatives_are_sorted_and_below_the_choice(classified: Probed) -> str:
+    """Descending, none above the chosen one, and none of them the chosen one."""
+    count = 0
+    for reading in _classifications(classified):
+        chosen, confidence = reading.body.get("category"), reading.body.get("confidence")
+        listed = _alternatives(reading)
+        values, labels = [a["confidence"] for a in listed], [a.get("category") for a in listed]
+        count += len(listed)
+        _expect(
+            reading, "/alternatives", values, values == sorted(values, reverse=True), "confidences descending"
+        )
+        unique = len(set(map(str, labels))) == len(labels) and chosen not in labels
+        _expect(
+            reading,
+            "/alternatives",
+            labels,
+            unique,
+            f"each other category once, without the chosen '{chosen}'",
+        )
+        if values and _is_share(confidence):
+            _expect(
+                reading, "/alternatives/0/confidence", values[0], values[0] <= confidence, f"<= {confidence}"
+            )
+    return f"{count} alternatives in order"
+
+
+@check("CONF-03")
+def test_confidences_of_a_classifier_add_up_to_at_most_1(classified: Probed) -> str:
+    """Chosen and alternatives are shares of one whole."""
+    judged = [
+        r
+        for r in _classifications(classified)
+        if _confidence_block(r).get("method") in COUNTED_METHODS and _is_share(r.body.get("confidence"))
+    ]
+    if not judged:
+        raise NotTested("no answer names the method classifier or logprob")
+    for reading in judged:
+        total = reading.body["confidence"] + sum(a["confidence"] for a in _alternatives(reading))
+        _expect(reading, "/alternatives", f"a sum of {total}", total <= 1 + ROUNDING, "a sum of at most 1")
+    return f"{len(judged)} answers add up to at most 1"
+
+
+@check("CONF-04")
+def test_review_is_demanded_exactly_below_the_threshold(classified: Probed) -> str:
+    """`requires_human_review` is true below the disclosed threshold, false from it on."""
+    flags = []
+    for reading in _classifications(classified):
+        flag, threshold = (
+            reading.body.get("requires_human_review"),
+            _confidence_block(reading).get("threshold"),
+        )
+        _expect(reading, "/requires_human_review", flag, isinstance(flag, bool), "a boolean")
+        confidence = reading.body.get("confidence")
+        flags.append(flag)
+        if not (_is_share(threshold) and _is_share(confidence)) or reading.body.get("review_reasons"):
+            continue
+        _expect(
+            reading,
+            "/requires_human_review",
+            flag,
+            flag is (confidence < threshold),
+            f"{confidence < threshold}: confidence {confidence}, threshold {threshold}",
+        )
+    return f"{flags.count(True)} of {len(flags)} answers ask for review, as their threshold says"
+
+
+@check("CONF-05")
+def test_the_threshold_of_the_flag_is_disclosed(classified: Probed) -> str:
+    """`metadata.confidence.threshold` is the number that decides."""
+    for reading in _classifications(classified):
+        value = _confidence_block(reading).get("threshold")
+        _expect(reading, "/metadata/confidence/threshold", value, _is_share(value), "a number from 0 to 1")
+    return "every answer discloses its threshold"
+
+
+@check("CONF-06")
+def test_too_little_confidence_is_refused(classify_thresholds: Probed) -> str:
+    """`min_confidence` above what was obtained: 422 with confidence, threshold and the best candidate."""
+    reading = classify_thresholds["at_0.999"]
+    obtained = reading.body.get("confidence") if reading.ok and isinstance(reading.body, dict) else None
+    if _is_share(obtained) and obtained >= 0.999:
+        raise Inconclusive(f"the engine is {obtained} sure of an ambiguous text")
+    error_status(reading, 422, "INSUFFICIENT_CONFIDENCE", "min_confidence above the confidence obtained")
+    details = reading.error.details
+    for name in ("confidence", "threshold"):
+        value = details.get(name)
+        _expect(reading, f"/error/details/{name}", value, _is_share(value), "a number from 0 to 1")
+    _expect(
+        reading,
+        "/error/details/threshold",
+        details["threshold"],
+        details["threshold"] == 0.999,
+        "0.999, as asked",
+    )
+    best = details.get("best_candidate")
+    _expect(reading, "/error/details/best_candidate", best, bool(best), "the best candidate")
+    return f"refused with {details['confidence']} below 0.999"
+
+
+@check("CONF-07")
+def test_each_threshold_is_applied_as_given(classify_thresholds: Probed) -> str:
+    """Never an answer below `min_confidence`, never a refusal at or above it, and none at 0."""
+    answers = classify_thresholds.some("at_")
+    judged = 0
+    for reading in answers:
+        asked = reading.exchange.params.get("min_confidence")
+        if not isinstance(asked, int | float):
+            continue
+        if reading.ok:
+            value = reading.body.get("confidence") if isinstance(reading.body, dict) else None
+            if _is_share(value):
+                judged += 1
+                _expect(reading, "/confidence", value, value >= asked, f">= the asked {asked}")
+        elif reading.error.code == "INSUFFICIENT_CONFIDENCE":
+            judged += 1
+            value = reading.error.details.get("confidence")
+            _expect(
+                reading, "/error/code", f"INSUFFICIENT_CONFIDENCE at {asked}", asked > 0, "no refusal at 0"
+            )
+            _expect(
+                reading,
+                "/error/details/confidence",
+                value,
+                _is_share(value) and value < asked,
+                f"< the asked {asked}",
+            )
+    if not judged:
+        raise Inconclusive("no answer tells a confidence")
+    return f"{judged} thresholds applied"
+
+
+@check("CONF-08")
+def test_an_impossible_threshold_is_refused(classify_invalid_thresholds: Probed) -> str:
+    """`min_confidence` outside [0, 1] or of another type: 400."""
+    readings = classify_invalid_thresholds.some("invalid_")
+    for reading in readings:
+        error_status(
+            reading, 400, "INVALID_REQUEST", f"min_confidence {reading.exchange.params['min_confidence']}"
+        )
+    return f"{len(readings)} impossible thresholds refused"
+
+
+@check("CONF-13")
+def test_the_method_behind_the_confidence_is_named(classified: Probed) -> str:
+    """`metadata.confidence.method` and `calibrated` say what the number means."""
+    methods: set[str] = set()
+    for reading in _classifications(classified):
+        block = _confidence_block(reading)
+        method, calibrated = block.get("method"), block.get("calibrated")
+        _expect(
+            reading,
+            "/metadata/confidence/method",
+            method,
+            isinstance(method, str) and method != "",
+            "a method",
+        )
+        _expect(
+            reading,
+            "/metadata/confidence/calibrated",
+            calibrated,
+            isinstance(calibrated, bool),
+            "true or false",
+        )
+        methods.add(str(method))
+    return f"method {', '.join(sorted(methods))}"
+
+
+def _classifications(classified: Probed) -> list[Reading]:
+    """The answered texts, each a JSON object."""
+    found = [r for r in classified.some("text_") if r.ok and isinstance(r.body, dict)]
+    if not found:
+        answered(classified.some("text_")[0])
+        raise Inconclusive("no classification is a JSON object")
+    return found
+
+
+def _alternatives(reading: Reading) -> list[dict[str, Any]]:
+    listed = reading.body.get("alternatives")
+    good = isinstance(listed, list) and all(
+        isinstance(a, dict) and _is_share(a.get("confidence")) for a in listed
+    )
+    _expect(reading, "/alternatives", listed, good, "a list of alternatives, each with a confidence")
+    return list(listed)
+
+
+def _confidence_block(reading: Reading) -> dict[str, Any]:
+    metadata = reading.body.get("metadata")
+    block = metadata.get("confidence") if isinstance(metadata, dict) else None
+    return block if isinstance(block, dict) else {}
+
+
+def _is_share(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+
+
+def _expect(reading: Reading, where: str, seen: object, good: bool, expected: str) -> None:
+    expect(good, expected=expected, seen="absent" if seen is None else seen, at=reading, where=where)

@@ -1,0 +1,332 @@
+"""RATE: what happens at the limit. The answers that were refused, and what came of doing as they say."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from statistics import median
+
+from conformance.checks.limit_fields import limited_operations, too_many
+from conformance.evidence import NOT_JSON
+from conformance.reading import Probed, Reading
+from conformance.registry import check
+from conformance.verdict import Inconclusive, NotTested, expect
+
+DEFAULT_WINDOW = 60.0  # seconds, where a server names a limit but no window
+FAST_MARGIN = 0.2  # seconds by which a refusal may be slower than the fastest answer
+LARGEST_LAG = 0.1  # seconds our own event loop may have stalled in a timing claim
+NO_429 = "no 429 was seen in {} answers"
+ACCOUNT_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
+
+
+@check("RATE-01")
+def test_exceeding_the_request_limit_is_answered_with_429(limit_burst: Probed) -> str:
+    """Above the limit the server says 429: it neither queues, nor fails, nor goes on."""
+    burst = limit_burst.some("burst")
+    refused = [r for r in burst if r.status == 429]
+    if refused:
+        return f"429 after {sum(r.ok for r in burst)} answers"
+    at_limit = next((r for r in burst if r.facts["ratelimit.requests.remaining"].value == 0), None)
+    broken = next((r for r in burst if r.status is not None and r.status >= 500), None)
+    if at_limit and broken:
+        expect(False, expected="429 when no requests are left", seen=f"status {broken.status}", at=broken)
+    limit = next((f.value for r in burst if (f := r.facts["ratelimit.requests.limit"])), None)
+    if limit is None:
+        raise Inconclusive(f"no 429 in {len(burst)} calls, and no limit is advertised")
+    ends = burst[0].exchange.started_at + _window(burst[0])
+    inside = [r for r in burst if r.ok and r.exchange.started_at < ends]
+    expect(
+        len(inside) <= 2 * limit,  # twice: the burst may lie across two windows
+        expected=f"429 beyond the advertised limit of {limit:g} requests",
+        seen=f"{len(inside)} answers within one window and no 429",
+        at=inside[-1] if inside else None,
+    )
+    raise Inconclusive(f"no 429 in {len(burst)} calls, which the advertised limit of {limit:g} may allow")
+
+
+@check("RATE-02")
+def test_every_429_has_retry_after(exchanges: tuple[Reading, ...]) -> str:
+    """Without Retry-After a client can only guess, and guesses at 0.4 s."""
+    refused = _waitable(exchanges)
+    for reading in refused:
+        expect(
+            reading.header("Retry-After") is not None,
+            expected="a Retry-After header on the 429",
+            seen="none",
+            at=reading,
+            where="header Retry-After",
+        )
+    return f"{len(refused)} answers of 429, each with Retry-After"
+
+
+@check("RATE-03")
+def test_retry_after_is_a_valid_wait(exchanges: tuple[Reading, ...]) -> str:
+    """Whole seconds of at least 1, or an HTTP-date in the future; SDKs ignore 0 and fractions."""
+    values = _retry_afters(exchanges)
+    for reading, value in values:
+        good = int(value) >= 1 if re.fullmatch(r"[0-9]{1,9}", value) else _is_later_date(value, reading)
+        expect(
+            good,
+            expected="whole seconds >= 1, or an HTTP-date in the future",
+            seen=value,
+            at=reading,
+            where="header Retry-After",
+        )
+    return f"{len(values)} values: {', '.join(sorted({v for _, v in values})[:5])}"
+
+
+@check("RATE-23")
+def test_retry_after_is_delta_seconds(exchanges: tuple[Reading, ...]) -> str:
+    """The contract's form is delta-seconds: a date depends on two clocks."""
+    values = _retry_afters(exchanges)
+    for reading, value in values:
+        good = re.fullmatch(r"[0-9]{1,9}", value) and int(value) >= 1
+        expect(good, expected="delta-seconds >= 1", seen=value, at=reading, where="header Retry-After")
+    return f"{len(values)} values, all delta-seconds"
+
+
+@check("RATE-04")
+def test_after_retry_after_the_request_is_accepted(limit_burst: Probed) -> str:
+    """Who waits as long as told is let in."""
+    after = limit_burst.get("after_wait")
+    if after is None:
+        raise NotTested(
+            str(limit_burst.notes.get("wait") or limit_burst.record.reason or _no_429(limit_burst))
+        )
+    first = limit_burst["after_wait"]
+    second = limit_burst.get("after_second_wait")
+    shared_key = limit_burst.notes.get("principal") != "limited"
+    if shared_key and first.status == 429 and (second is None or second.status != 429):
+        raise Inconclusive("refused once more, but others may use the main key: give --limited-key")
+    expect(
+        first.status != 429,
+        expected="the request is accepted after waiting all of Retry-After",
+        seen="429 again",
+        at=first,
+    )
+    if not first.ok:
+        raise Inconclusive(f"the request after the wait was answered {first.status}")
+    return "accepted after the wait that the server asked for"
+
+
+@check("RATE-05")
+def test_half_of_retry_after_is_too_early(limit_burst: Probed) -> str:
+    """Retry-After is not longer than needed: half of it is still refused."""
+    if "half_wait" in limit_burst.notes:
+        raise Inconclusive(str(limit_burst.notes["half_wait"]))
+    if limit_burst.get("half_wait") is None:
+        raise NotTested(
+            str(limit_burst.notes.get("wait") or limit_burst.record.reason or "no second 429 was reached")
+        )
+    half = limit_burst["half_wait"]
+    expect(
+        half.status == 429,
+        expected="429 at half of Retry-After: the wait is not longer than needed",
+        seen=f"status {half.status}",
+        at=half,
+    )
+    return "refused at half of Retry-After"
+
+
+@check("RATE-06")
+def test_a_429_explains_which_limit_was_hit(exchanges: tuple[Reading, ...]) -> str:
+    """Details name policy, unit, limit, rest, window, tier and wait, and suggest what to do."""
+    refused = _refused(exchanges)
+    texts, numbers = (
+        ("policy", "unit", "tier", "suggestion"),
+        ("limit", "window_seconds", "retry_after_seconds"),
+    )
+    for reading in refused:
+        details = reading.error.details
+        for name in texts:
+            value = details.get(name)
+            _detail(reading, name, value, isinstance(value, str) and value != "", "a non-empty text")
+        for name in numbers:
+            _detail(reading, name, details.get(name), _is_number(details.get(name)), "a number >= 0")
+        rest = details.get("remaining", details.get("used"))
+        _detail(reading, "remaining", rest, _is_number(rest), "a number >= 0 (or 'used')")
+    return f"{len(refused)} answers of 429 explain themselves"
+
+
+@check("RATE-11")
+def test_a_long_wait_tells_sdks_not_to_sleep(exchanges: tuple[Reading, ...]) -> str:
+    """Beyond 60 seconds `x-should-retry: false` keeps SDKs from sleeping in the request."""
+    long = [(r, v) for r, v in _retry_afters(exchanges) if v.isdigit() and int(v) > 60]
+    if not long:
+        raise NotTested("no 429 asked to wait for more than 60 seconds")
+    for reading, value in long:
+        expect(
+            (reading.header("x-should-retry") or "").strip().lower() == "false",
+            expected=f"x-should-retry: false beside Retry-After: {value}",
+            seen=str(reading.header("x-should-retry")),
+            at=reading,
+            where="header x-should-retry",
+        )
+    return f"{len(long)} long waits marked"
+
+
+@check("RATE-14")
+def test_one_principals_exhaustion_does_not_limit_another(limit_burst: Probed) -> str:
+    """While one key is refused, another is served."""
+    if limit_burst.get("bystander") is None:
+        raise NotTested(_needs_limited(limit_burst, "a key to exhaust and another beside it: --limited-key"))
+    bystander, still = limit_burst["bystander"], limit_burst["still"]
+    if bystander.status == 429:
+        own, theirs = (r.facts["ratelimit.requests.limit"] for r in (bystander, still))
+        apart = own and theirs and own.value != theirs.value
+        if bystander.dialect.name != "contract" and not apart:
+            raise Inconclusive(
+                "both keys are refused: they may belong to one account, which shares its limits"
+            )
+    expect(
+        bystander.status != 429,
+        expected="another principal is served while this one is at its limit",
+        seen="429 for both",
+        at=bystander,
+    )
+    if not bystander.ok or still.status != 429:
+        raise Inconclusive("the limit did not hold long enough to compare")
+    return "the other principal was served meanwhile"
+
+
+@check("RATE-15")
+def test_a_429_is_answered_at_once(limit_burst: Probed) -> str:
+    """A refusal is not queued: it takes no longer than the fastest answer."""
+    burst = limit_burst.some("burst")
+    refused = [r for r in limit_burst.all() if r.status == 429]
+    served = [r for r in burst if r.ok]
+    if not refused or not served:
+        raise NotTested(_no_429(limit_burst))
+    if max(r.exchange.lag for r in (*refused, *served)) > LARGEST_LAG:
+        raise Inconclusive("this machine was too busy to measure times")
+    typical, fastest = median(_duration(r) for r in refused), min(_duration(r) for r in served)
+    expect(
+        typical <= fastest + FAST_MARGIN,
+        expected=f"429 within {fastest + FAST_MARGIN:.2f} s (fastest answer {fastest:.2f} s)",
+        seen=f"{typical:.2f} s (median of {len(refused)})",
+        at=max(refused, key=_duration),
+    )
+    return f"median {typical * 1000:.0f} ms of {len(refused)} refusals"
+
+
+@check("RATE-17")
+def test_a_limited_stream_request_is_an_http_429(limit_burst: Probed) -> str:
+    """A limit known before the first event is an HTTP status, not an event in a 200."""
+    if limit_burst.get("stream_limited") is None:
+        raise NotTested(limit_burst.record.reason or _no_429(limit_burst))
+    stream = limit_burst["stream_limited"]
+    if stream.status == 429:
+        return "429 before any event"
+    if stream.ok and stream.exchange.is_sse:
+        codes = {facts.code for _, facts in stream.stream.errors}
+        expect(
+            not codes & {"RATE_LIMITED", "TOKEN_LIMIT_EXCEEDED"},
+            expected="HTTP 429 for a stream request at the limit",
+            seen="200 and an error event",
+            at=stream,
+        )
+    raise Inconclusive(f"the limit did not hold for the stream request: status {stream.status}")
+
+
+@check("RATE-20")
+def test_overload_is_not_reported_as_a_quota(provoked_errors: Probed) -> str:
+    """Overload is 503 MODEL_OVERLOADED with Retry-After: the caller's quota is not the cause."""
+    overloaded = provoked_errors["overloaded"]
+    expect(
+        overloaded.status == 503 and overloaded.error.code == "MODEL_OVERLOADED",
+        expected="503 MODEL_OVERLOADED",
+        seen=f"{overloaded.status} {overloaded.error.code}",
+        at=overloaded,
+        where="/error/code",
+    )
+    wait = overloaded.header("Retry-After")
+    expect(wait, expected="Retry-After on the 503", seen="none", at=overloaded, where="header Retry-After")
+    return f"503 with Retry-After: {wait}"
+
+
+@check("RATE-26")
+def test_a_429_body_says_by_code_what_happened(exchanges: tuple[Reading, ...]) -> str:
+    """The body of a 429 is a JSON error with a code or type and a message."""
+    refused = _refused(exchanges)
+    for reading in refused:
+        error = reading.error
+        expect(
+            reading.exchange.json is not NOT_JSON
+            and (error.raw_code or error.type or error.code)
+            and error.message,
+            expected="a JSON error with a code or type, and a message",
+            seen=reading.exchange.content[:120].decode("utf-8", "replace") or "an empty body",
+            at=reading,
+        )
+    return f"{len(refused)} answers of 429 with code and message"
+
+
+def _refused(exchanges: tuple[Reading, ...]) -> list[Reading]:
+    refused = too_many(exchanges)
+    if not refused:
+        raise NotTested(NO_429.format(len(limited_operations(exchanges))))
+    return refused
+
+
+def _waitable(exchanges: tuple[Reading, ...]) -> list[Reading]:
+    """The 429 answers that waiting helps against; an account without money is refused without an end."""
+    found = [
+        r
+        for r in _refused(exchanges)
+        if r.dialect.name == "contract"
+        or not (r.error.code == "BUDGET_EXCEEDED" or str(r.error.raw_code.value) in ACCOUNT_CODES)
+    ]
+    if not found:
+        raise NotTested("each 429 is about the account's money, which no waiting restores")
+    return found
+
+
+def _retry_afters(exchanges: tuple[Reading, ...]) -> list[tuple[Reading, str]]:
+    values = [(r, v.strip()) for r in _refused(exchanges) if (v := r.header("Retry-After")) is not None]
+    if not values:
+        raise NotTested("no 429 has a Retry-After (see RATE-02)")
+    return values
+
+
+def _is_later_date(value: str, reading: Reading) -> bool:
+    date = reading.header("Date")
+    try:
+        answered = (
+            parsedate_to_datetime(date) if date else datetime.fromtimestamp(reading.exchange.started_at, UTC)
+        )
+        return parsedate_to_datetime(value) > answered
+    except (ValueError, TypeError):
+        return False
+
+
+def _detail(reading: Reading, name: str, value: object, good: bool, expected: str) -> None:
+    where = f"/error/details/{name}"
+    expect(
+        good,
+        expected=f"{name}: {expected}",
+        seen="absent" if value is None else value,
+        at=reading,
+        where=where,
+    )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+
+
+def _duration(reading: Reading) -> float:
+    return reading.exchange.t_end or 0.0
+
+
+def _window(reading: Reading) -> float:
+    found = re.search(r'"requests"[^,]*;w=([0-9]+)', reading.header("RateLimit-Policy") or "")
+    return float(found[1]) if found else DEFAULT_WINDOW
+
+
+def _no_429(limit_burst: Probed) -> str:
+    return limit_burst.record.reason or f"no 429 in a burst of {len(limit_burst.all('burst'))} calls"
+
+
+def _needs_limited(limit_burst: Probed, what: str) -> str:
+    return limit_burst.record.reason or f"needs {what}"

@@ -1,0 +1,25 @@
+"""Servers for the reference's tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from reference_server import ReferenceServer
+
+from reference_impl.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def reference() -> Iterator[ReferenceServer]:
+    """The default server, with a keep-alive short enough to be seen."""
+    with ReferenceServer(Settings(keep_alive_s=0.15)) as running:
+        yield running
+
+
+@pytest.fixture
+def client(reference: ReferenceServer) -> Iterator[httpx.Client]:
+    """An authenticated client of the default server."""
+    with reference.client() as opened:
+        yield opened
