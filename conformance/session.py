@@ -190,7 +190,8 @@ class Session:
             self._run.admit()
             started = time.time()
             recorded: Recorded = await self._run.wire.send(sent, limits or self.target.limits, hang_up)
-        if recorded.status == 429 and not self._exhausts and not role.endswith(LIMITED):
+        response = recorded.response()
+        if response["status"] == 429 and not self._exhausts:
             role += LIMITED
         exchange = Exchange(
             id=self._run.next_id(),
@@ -201,7 +202,7 @@ class Session:
             params=params,
             sent=recorded.sent,
             started_at=started,
-            **recorded.response(),
+            **response,
         )
         self._run.note(exchange)
         self._mine.append(exchange)

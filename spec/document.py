@@ -1,38 +1,43 @@
-"""The OpenAPI 3.2 document, put together from its parts.
+"""The OpenAPI 3.2 document of the contract, and how to look things up in an OpenAPI document.
 
-``openapi.yaml`` holds what concerns the whole; ``paths/``, ``schemas/``, ``headers/`` and ``parameters/`` hold one
-pattern per file. What would be repeated by hand is filled in from one table each: error responses and their examples
-from ``errors.yaml``, the headers that every answer carries, the requirement ids of each tag from the catalogue.
+Lookups take any dereferenceable document whose references are local, so they serve ours and a vendor's alike.
 """
 
 from __future__ import annotations
 
-import copy
+import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
-import yaml
+from spec.assembly import METHODS, assemble
 
-from spec.catalogue import areas
-from spec.errors import ERRORS, ErrorEntry
 
-METHODS = ("get", "put", "post", "delete", "patch")
-COMMON = ("X-Request-Id", "API-Version", "Cache-Control", "Server-Timing", "X-Client-Request-Id")
-LIMITS = ("RateLimit-Policy", "RateLimit")
-_ORIGIN = "https://api.example.com/api/v1"
+@dataclass(frozen=True)
+class DeclaredHeader:
+    """A response header: whether every such response has it, and the JSON Schema of its value as a string."""
+
+    required: bool
+    schema: Mapping[str, Any]
 
 
 def load_document() -> dict[str, Any]:
     """The whole document; every reference is local. The caller owns the copy."""
-    return copy.deepcopy(_document())
+    document: dict[str, Any] = json.loads(_document())
+    return document
 
 
 def contract_version() -> str:
     """``info.version``."""
-    return str(_document()["info"]["version"])
+    return str(json.loads(_document())["info"]["version"])
+
+
+@cache
+def _document() -> str:
+    # As text: a copy costs one parse, and nobody can share a part by accident (YAML aliases do).
+    return json.dumps(assemble())
 
 
 def operations(document: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -44,11 +49,78 @@ def operations(document: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str
 
 
 def match_operation(document: Mapping[str, Any], method: str, path: str) -> dict[str, Any] | None:
-    """The operation that serves ``path`` (below the base path, without query); literal paths come first."""
-    found = [(t, m, o) for t, m, o in operations(document) if m == method.lower()]
+    """The operation that serves ``path`` (below the base path, without query), or None.
+
+    Literal paths come before templates. HEAD is answered by the GET of the same path (RFC 9110 9.3.2).
+    """
+    wanted = "get" if method.lower() == "head" else method.lower()
+    found = [(t, m, o) for t, m, o in operations(document) if m == wanted]
     for template, _, operation in sorted(found, key=lambda f: f[0].count("{")):
         if re.fullmatch(re.sub(r"\\\{[^}]+\\\}", "[^/]+", re.escape(template)), path):
             return operation
+    return None
+
+
+def operation_by_id(document: Mapping[str, Any], operation_id: str) -> dict[str, Any]:
+    """The operation with this id.
+
+    Raises:
+        KeyError: there is none.
+    """
+    for _, _, operation in operations(document):
+        if operation.get("operationId") == operation_id:
+            return operation
+    raise KeyError(operation_id)
+
+
+def declared_statuses(document: Mapping[str, Any], operation_id: str) -> frozenset[str]:
+    """The keys of the operation's responses: ``200``, perhaps ``4XX`` or ``default`` in a vendor's document."""
+    return frozenset(str(status) for status in operation_by_id(document, operation_id)["responses"])
+
+
+def declared_response(
+    document: Mapping[str, Any], operation_id: str, status: int
+) -> Mapping[str, Any] | None:
+    """The response object for a status: the exact one, else its class (``4XX``), else ``default``, else None."""
+    responses = operation_by_id(document, operation_id)["responses"]
+    for key in (str(status), f"{status // 100}XX", "default"):
+        if key in responses:
+            response: Mapping[str, Any] = resolve(document, responses[key])
+            return response
+    return None
+
+
+def declared_media_types(document: Mapping[str, Any], operation_id: str, status: int) -> tuple[str, ...]:
+    """The media types a status may be answered in; empty for an undeclared status or one without a body."""
+    return tuple((declared_response(document, operation_id, status) or {}).get("content", {}))
+
+
+def declared_headers(
+    document: Mapping[str, Any], operation_id: str, status: int
+) -> dict[str, DeclaredHeader]:
+    """The response headers of a status by lower-case name."""
+    response = declared_response(document, operation_id, status) or {}
+    found = {name.lower(): resolve(document, header) for name, header in response.get("headers", {}).items()}
+    return {
+        name: DeclaredHeader(bool(header.get("required")), _self_contained(document, header.get("schema", {})))
+        for name, header in found.items()
+    }
+
+
+def response_schema(
+    document: Mapping[str, Any], operation_id: str, status: int, media_type: str
+) -> dict[str, Any] | None:
+    """The schema of a response body, usable on its own; None where none is declared.
+
+    ``media_type`` may have parameters. For ``text/event-stream`` this is the schema of one parsed event.
+    """
+    name = media_type.partition(";")[0].strip().lower()
+    content = (declared_response(document, operation_id, status) or {}).get("content", {})
+    for key in (name, f"{name.partition('/')[0]}/*", "*/*"):
+        if key in content:
+            media = resolve(document, content[key])
+            schema = media.get("itemSchema", media.get("schema"))
+            return None if schema is None else _self_contained(document, schema)
     return None
 
 
@@ -62,101 +134,6 @@ def resolve(document: Mapping[str, Any], node: Any) -> Any:
     return node
 
 
-@cache
-def _document() -> dict[str, Any]:
-    document: dict[str, Any] = _read("openapi.yaml")
-    components = document["components"]
-    document["paths"] = _merged("paths")
-    components["schemas"] = {"ErrorCode": {"type": "string", "enum": list(ERRORS)}, **_merged("schemas")}
-    components["headers"] = _merged("headers")
-    components["parameters"] = _merged("parameters")
-    components["responses"] = _error_responses()
-    for _, _, operation in operations(document):
-        for status, response in operation["responses"].items():
-            if "$ref" not in response:
-                _add_headers(operation, str(status), response)
-    by_area = {a.name: [r.id for r in a.requirements] for a in areas()}
-    for tag in document["tags"]:
-        tag["x-requirements"] = [i for name in tag["x-areas"] for i in by_area.get(name, ())]
-    return document
-
-
-def _add_headers(operation: Mapping[str, Any], status: str, response: dict[str, Any]) -> None:
-    names = [*COMMON, *response.pop("x-headers", ())]
-    if operation.get("security") != []:
-        names += LIMITS
-    if "text/event-stream" in response.get("content", {}) and len(response["content"]) == 1:
-        names.append("X-Accel-Buffering")
-    response["headers"] = {n: {"$ref": f"#/components/headers/{n}"} for n in names}
-
-
-def _error_responses() -> dict[str, Any]:
-    details = _read("error_details.yaml")
-    built: dict[str, Any] = {}
-    for name, given in _merged("responses").items():
-        codes = [e for e in ERRORS.values() if e.status == given["x-status"]]
-        headers = [*COMMON, *given.get("x-headers", ()), *LIMITS]
-        built[name] = {
-            "description": " ".join(f"{e.code}: {e.meaning}" for e in codes),
-            "headers": {n: {"$ref": f"#/components/headers/{n}"} for n in headers},
-            "content": {
-                "application/json": {
-                    "schema": {"$ref": "#/components/schemas/ErrorAnswer"},
-                    "examples": {e.code: _example({"error": _error(e, details)}) for e in codes},
-                },
-                "application/problem+json": {
-                    "schema": {"$ref": "#/components/schemas/Problem"},
-                    "examples": {e.code: _example(_problem(e, details)) for e in codes},
-                },
-            },
-        }
-    return built
-
-
-def _example(value: dict[str, Any]) -> dict[str, Any]:
-    return {"summary": value.get("title") or value["error"]["code"], "value": value}
-
-
-def _error(entry: ErrorEntry, details: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "code": entry.code,
-        "message": entry.meaning,
-        "details": copy.deepcopy(details.get(entry.code, {})),
-        "type": entry.type,
-        "param": None,
-        "retryable": entry.retryable,
-        "request_id": "req_6f1c0e3a9d2b4c58",
-        "docs_url": f"{_ORIGIN}/errors/{entry.code}",
-    }
-
-
-def _problem(entry: ErrorEntry, details: Mapping[str, Any]) -> dict[str, Any]:
-    error = _error(entry, details)
-    return {
-        "type": error["docs_url"],
-        "title": entry.code.replace("_", " ").capitalize(),
-        "status": entry.status,
-        "detail": error["message"],
-        "code": entry.code,
-        "details": error["details"],
-        "param": None,
-        "retryable": entry.retryable,
-        "request_id": error["request_id"],
-    }
-
-
-def _read(name: str) -> Any:
-    return yaml.safe_load(files("spec").joinpath(name).read_text("utf-8"))
-
-
-def _merged(folder: str) -> dict[str, Any]:
-    """The maps of all files of a folder as one; a name must occur once. YAML aliases become copies."""
-    merged: dict[str, Any] = {}
-    for entry in sorted(files("spec").joinpath(folder).iterdir(), key=lambda e: e.name):
-        if entry.name.endswith(".yaml"):
-            part = yaml.safe_load(entry.read_text("utf-8"))
-            twice = merged.keys() & part.keys()
-            if twice:
-                raise ValueError(f"spec/{folder}: {sorted(twice)} defined twice")
-            merged |= part
-    return copy.deepcopy(merged)
+def _self_contained(document: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """``schema`` with the component schemas beside it, so that ``#/components/schemas/…`` still resolves."""
+    return {**schema, "components": {"schemas": document.get("components", {}).get("schemas", {})}}

@@ -1,9 +1,11 @@
-"""Walk an OpenAPI description as it was served: operations, their bodies, their examples."""
+"""Walk an OpenAPI description: operations, their responses, bodies, headers and examples."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -11,7 +13,8 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace", "query")
-_ROOT = "urn:aiconform:served-description"
+_ROOT = "urn:aiconform:description"
+_MAX_REFERENCES = 8
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,20 @@ class Operation:
     def name(self) -> str:
         return str(self.spec.get("operationId") or f"{self.method.upper()} {self.path}")
 
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """Matches a URL path that ends in this operation's path, whatever prefix the server has."""
+        parts = (part for part in re.split(r"(\{[^}]*\})", self.path) if part)
+        return re.compile("".join("[^/]+" if p.startswith("{") else re.escape(p) for p in parts) + "$")
+
+
+@dataclass(frozen=True)
+class Node:
+    """A part of the document behind its references; ``pointer`` is where it really is."""
+
+    pointer: str
+    value: Mapping[str, Any]
+
 
 @dataclass(frozen=True)
 class Body:
@@ -40,57 +57,88 @@ class Body:
 
 
 class Description:
-    """A parsed description. Raises ``ValueError`` on use where a local ``$ref`` leads nowhere."""
+    """A parsed description. A local ``$ref`` that leads nowhere raises ``ValueError`` when it is followed."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self.document = document
         resource = DRAFT202012.create_resource(dict(document))
         self._registry: Registry[Any] = Registry().with_resource(_ROOT, resource)
+        self._validators: dict[str, Draft202012Validator] = {}
 
-    def operations(self) -> Iterator[Operation]:
+    @cached_property
+    def operations(self) -> tuple[Operation, ...]:
+        """In document order."""
         paths = self.document.get("paths")
-        for path, item in paths.items() if isinstance(paths, dict) else ():
-            for method in METHODS:
-                if isinstance(item, dict) and isinstance(item.get(method), dict):
-                    yield Operation(method, path, f"/paths/{escape(path)}/{method}", item[method])
+        return tuple(
+            Operation(method, path, f"/paths/{escape(path)}/{method}", item[method])
+            for path, item in (paths.items() if isinstance(paths, dict) else ())
+            for method in METHODS
+            if isinstance(item, dict) and isinstance(item.get(method), dict)
+        )
+
+    def operation(self, method: str, path: str) -> Operation | None:
+        """The operation that serves a URL path; literal paths come before templates."""
+        found = [o for o in self.operations if o.method == method.lower() and o.pattern.search(path)]
+        return min(found, key=lambda o: (o.path.count("{"), -len(o.path)), default=None)
+
+    def response(self, operation: Operation, status: int) -> Node | None:
+        """What is declared for a status: itself, its range (``4XX``) or ``default``."""
+        declared = operation.spec.get("responses")
+        for key in (str(status), f"{status // 100}XX", "default"):
+            if isinstance(declared, dict) and key in declared:
+                return self.resolve(f"{operation.pointer}/responses/{key}", declared[key])
+        return None
+
+    def headers(self, response: Node) -> Iterator[tuple[str, Node]]:
+        """Name and Header Object of each declared response header."""
+        for name, header in (response.value.get("headers") or {}).items():
+            yield name, self.resolve(f"{response.pointer}/headers/{escape(name)}", header)
+
+    def contents(self, body: Node) -> Iterator[tuple[str, Node]]:
+        """Media type and Media Type Object of a request body or response."""
+        content = body.value.get("content")
+        for media_type, given in content.items() if isinstance(content, dict) else ():
+            yield media_type, self.resolve(f"{body.pointer}/content/{escape(media_type)}", given)
 
     def bodies(self, operation: Operation) -> Iterator[Body]:
         """The request body, then each response that has content, in every media type."""
         if "requestBody" in operation.spec:
-            pointer, body = self._resolve(f"{operation.pointer}/requestBody", operation.spec["requestBody"])
-            yield from self._contents("request", pointer, body)
+            pointer = f"{operation.pointer}/requestBody"
+            yield from self._bodies("request", self.resolve(pointer, operation.spec["requestBody"]))
         responses = operation.spec.get("responses")
         for status, response in responses.items() if isinstance(responses, dict) else ():
-            pointer, resolved = self._resolve(f"{operation.pointer}/responses/{status}", response)
-            yield from self._contents(f"response {status}", pointer, resolved)
+            resolved = self.resolve(f"{operation.pointer}/responses/{status}", response)
+            yield from self._bodies(f"response {status}", resolved)
 
-    def errors(self, schema_pointer: str, value: Any) -> list[str]:
-        """Why ``value`` does not match the schema at that place of the document; empty if it does."""
-        validator = Draft202012Validator({"$ref": f"{_ROOT}#{schema_pointer}"}, registry=self._registry)
-        return [f"{e.json_path}: {e.message}" for e in validator.iter_errors(value)]
+    def errors(self, schema_pointer: str, value: Any) -> list[tuple[str, str]]:
+        """JSON Pointer into ``value``, and why it does not match the schema at that place of the document."""
+        if schema_pointer not in self._validators:
+            schema = {"$ref": f"{_ROOT}#{schema_pointer}"}
+            self._validators[schema_pointer] = Draft202012Validator(schema, registry=self._registry)
+        found = self._validators[schema_pointer].iter_errors(value)
+        return [("".join(f"/{escape(str(p))}" for p in e.absolute_path), e.message) for e in found]
 
-    def _contents(self, of: str, pointer: str, body: Mapping[str, Any]) -> Iterator[Body]:
-        content = body.get("content")
-        for media_type, given in content.items() if isinstance(content, dict) else ():
-            here, media = self._resolve(f"{pointer}/content/{escape(media_type)}", given)
-            examples: list[tuple[str, Any]] = []
-            if "example" in media:
-                examples.append((f"{here}/example", media["example"]))
-            for name, example in (media.get("examples") or {}).items():
-                place, resolved = self._resolve(f"{here}/examples/{escape(name)}", example)
-                examples.append((place, resolved.get("dataValue", resolved.get("value"))))
-            yield Body(of, media_type, f"{here}/schema" if "schema" in media else None, tuple(examples))
-
-    def _resolve(self, pointer: str, value: Any) -> tuple[str, Mapping[str, Any]]:
-        """Follow local references, at most a few in a row."""
-        for _ in range(8):
+    def resolve(self, pointer: str, value: Any) -> Node:
+        """Follow local references."""
+        for _ in range(_MAX_REFERENCES):
             if not isinstance(value, dict):
-                return pointer, {}
+                return Node(pointer, {})
             reference = value.get("$ref")
             if not isinstance(reference, str) or not reference.startswith("#/"):
-                return pointer, value
+                return Node(pointer, value)
             pointer, value = reference[1:], self._at(reference[1:])
         raise ValueError(f"{pointer}: too many references in a row")
+
+    def _bodies(self, of: str, body: Node) -> Iterator[Body]:
+        for media_type, media in self.contents(body):
+            examples: list[tuple[str, Any]] = []
+            if "example" in media.value:
+                examples.append((f"{media.pointer}/example", media.value["example"]))
+            for name, example in (media.value.get("examples") or {}).items():
+                found = self.resolve(f"{media.pointer}/examples/{escape(name)}", example)
+                examples.append((found.pointer, found.value.get("dataValue", found.value.get("value"))))
+            schema = f"{media.pointer}/schema" if "schema" in media.value else None
+            yield Body(of, media_type, schema, tuple(examples))
 
     def _at(self, pointer: str) -> Any:
         value: Any = self.document

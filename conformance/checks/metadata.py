@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.checks.stream_evidence import typed
+from conformance.checks.stream_evidence import byte_of, typed
 from conformance.reading import Reading
 from conformance.verdict import NotTested
 
@@ -15,15 +15,16 @@ AI_OPERATIONS = ("chat", "chat_stream", "turn_stream", "classify")
 
 @dataclass(frozen=True)
 class Described:
-    """An answer and its metadata block, empty if there is none. ``place`` is a JSON Pointer to the block,
-    for a stream that of the ``done`` event."""
+    """An answer and its metadata block, empty if there is none. ``place``: a JSON Pointer to the block, or for a
+    stream ``byte N`` of the ``done`` event."""
 
     reading: Reading
     metadata: Mapping[str, Any]
     place: str
 
     def where(self, name: str) -> str:
-        return f"{self.place}/{name}"
+        """The place of one of its members, for a violation."""
+        return f"{self.place}/{name}" if self.place.startswith("/") else self.place
 
     @property
     def replayed(self) -> bool:
@@ -70,6 +71,6 @@ def _describe(reading: Reading) -> Described:
     if reading.exchange.is_sse:
         done = typed(reading, "done")
         body = done[-1][1] if done else {}
-        place = f"event {done[-1][0]}: /metadata" if done else "event done: /metadata"
+        place = byte_of(reading, done[-1][0]) if done else f"byte {reading.exchange.sse.size}"
     block = body.get("metadata") if isinstance(body, dict) else None
     return Described(reading, block if isinstance(block, dict) else {}, place)

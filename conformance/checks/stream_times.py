@@ -95,6 +95,14 @@ def pace_of(reading: Reading) -> Pace | None:
         inner = chunks[len(chunks[0].data) <= ENCODING_FRAME :] if len(chunks) > 1 else chunks
         inner = inner[:-1] if len(inner) > 1 and len(inner[-1].data) <= ENCODING_FRAME else inner
         times = [c.t for c in inner]
-    instants = 1 + sum(b - a > INSTANT for a, b in pairwise(times))
     tokens = max(reading.stream.usage.get("output", 0), len(deltas))
-    return Pace(tokens, len(deltas), instants, times[0], times[-1] - times[0], reading.exchange.lag)
+    return Pace(tokens, len(deltas), _instants(times), times[0], times[-1] - times[0], reading.exchange.lag)
+
+
+def _instants(times: list[float]) -> int:
+    """How many moments there are, where one lasts ``INSTANT`` from its first arrival."""
+    count, begun = 0, -INSTANT
+    for t in times:
+        if t - begun >= INSTANT:
+            count, begun = count + 1, t
+    return count

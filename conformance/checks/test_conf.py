@@ -10,7 +10,7 @@ from conformance.registry import check
 from conformance.verdict import Inconclusive, NotTested, expect
 
 ROUNDING = 1e-6
-COUNTED_METHODS = ("classifier", "logprob")
+COUNTED_METHODS = ("classifier", "softmax", "logprob")
 
 
 @check("CONF-01")
@@ -62,7 +62,7 @@ def test_confidences_of_a_classifier_add_up_to_at_most_1(classified: Probed) -> 
         if _confidence_block(r).get("method") in COUNTED_METHODS and _is_share(r.body.get("confidence"))
     ]
     if not judged:
-        raise NotTested("no answer names the method classifier or logprob")
+        raise NotTested("no answer names a method whose values are shares of one whole")
     for reading in judged:
         total = reading.body["confidence"] + sum(a["confidence"] for a in _alternatives(reading))
         _expect(reading, "/alternatives", f"a sum of {total}", total <= 1 + ROUNDING, "a sum of at most 1")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import urlsplit
@@ -45,18 +44,18 @@ def test_the_description_served_is_the_one_that_runs(
         at=reading,
         where="/info/version",
     )
-    patterns = _patterns(document)
+    description = Description(document)
     for answered in exchanges:
         if not answered.ok or answered.exchange.operation == "raw":
             continue
         method, path = answered.exchange.sent.method.lower(), urlsplit(answered.exchange.sent.url).path
         expect(
-            any(m == method and p.search(path) for m, p in patterns),
+            description.operation(method, path) is not None,
             expected=f"{method.upper()} {path} described",
             seen="no such operation in the served description",
             at=answered,
         )
-    return f"OpenAPI {document['openapi']}, version {info}, {len(patterns)} operations"
+    return f"OpenAPI {document['openapi']}, version {info}, {len(description.operations)} operations"
 
 
 @check("DOC-03")
@@ -64,7 +63,7 @@ def test_every_operation_has_a_summary_and_valid_examples(self_description: Prob
     """A summary, an example for each request and response body, and each JSON example matches its schema."""
     reading = _described(self_description)
     description = Description(reading.body)
-    operations = list(description.operations())
+    operations = description.operations
     examples = 0
     for operation in operations:
         summary = operation.spec.get("summary")
@@ -151,21 +150,6 @@ def _described(self_description: Probed) -> Reading:
     return reading
 
 
-def _patterns(document: dict[str, Any]) -> list[tuple[str, re.Pattern[str]]]:
-    """Method and path pattern of every operation; the server's own prefix may come before it."""
-    return [
-        (
-            o.method,
-            re.compile("".join("[^/]+" if p.startswith("{") else re.escape(p) for p in _split(o.path)) + "$"),
-        )
-        for o in Description(document).operations()
-    ]
-
-
-def _split(template: str) -> list[str]:
-    return [part for part in re.split(r"(\{[^}]*\})", template) if part]
-
-
 def _expect_valid(description: Description, body: Body, operation: str, reading: Reading) -> int:
     """How many examples of a JSON body were validated."""
     if body.schema_pointer is None or not is_json(body.media_type.split(";", 1)[0].strip().lower()):
@@ -178,7 +162,7 @@ def _expect_valid(description: Description, body: Body, operation: str, reading:
         expect(
             not errors,
             expected=f"an example that matches the schema of the {body.of} of {operation}",
-            seen="; ".join(errors[:3]),
+            seen="; ".join(f"{place or 'the whole'}: {why}" for place, why in errors[:3]),
             at=reading,
             where=pointer,
         )

@@ -25,6 +25,8 @@ def test_exceeding_the_request_limit_is_answered_with_429(limit_burst: Probed) -
     """Above the limit the server says 429: it neither queues, nor fails, nor goes on."""
     burst = limit_burst.some("burst")
     refused = [r for r in burst if r.status == 429]
+    if limit_burst.record.outcome == "skipped":
+        raise NotTested(limit_burst.record.reason)
     if refused:
         return f"429 after {sum(r.ok for r in burst)} answers"
     at_limit = next((r for r in burst if r.facts["ratelimit.requests.remaining"].value == 0), None)

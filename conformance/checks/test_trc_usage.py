@@ -208,7 +208,9 @@ def test_every_answer_names_its_model(exchanges: tuple[Reading, ...]) -> str:
 def _models(reading: Reading) -> dict[str, Mapping[str, Any]]:
     listed = reading.body.get("data") if isinstance(reading.body, dict) else None
     models: dict[str, Mapping[str, Any]] = {
-        str(m["id"]): m for m in (listed if isinstance(listed, list) else []) if isinstance(m, dict) and "id" in m
+        str(m["id"]): m
+        for m in (listed if isinstance(listed, list) else [])
+        if isinstance(m, dict) and "id" in m
     }
     if not models:
         raise Inconclusive(f"the list of models is empty or was answered with {reading.status}")

@@ -22,7 +22,7 @@ LARGEST_UPLOAD = 16 * 1024 * 1024
 
 _MARK = "aiconform-mark"
 _NUMBER = 0.125
-_SHORT = {"prompt": "Say yes.", "max_output_tokens": 16}
+_SHORT: dict[str, Any] = {"prompt": "Say yes.", "max_output_tokens": 16}
 
 
 @probe(calls=10, tokens=80)

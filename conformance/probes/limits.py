@@ -118,8 +118,10 @@ def number(fact: Fact) -> float | None:
 
 
 def wait_of(answer: Reading) -> float | None:
-    """Seconds that the answer asks to wait, where the vendor says it; None if it does not."""
-    return number(answer.facts["retry_after"])
+    """Seconds that the answer asks to wait; None if it does not. Of several values the longest, to be fair."""
+    header = (answer.header("Retry-After") or "").strip()
+    asked = [number(answer.facts["retry_after"]), float(header) if header.isdecimal() else None]
+    return max((w for w in asked if w is not None), default=None)
 
 
 async def _calls_on_main(session: Session) -> int:

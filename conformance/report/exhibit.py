@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Literal
 
@@ -99,6 +100,7 @@ def pieces_of(text: str, marked: bool = False) -> list[Piece]:
     return [Piece("".join(parts), marked, control) for control, parts in found]
 
 
+@lru_cache(maxsize=4096)
 def _escaped(character: str) -> str:
     if character == "\r":
         return "\\r"

@@ -17,7 +17,6 @@ from reference_impl.api.stream import Answer, events, record, stream_response
 from reference_impl.engine.base import Call, EngineError, Finish, FinishReason, ModelTimeoutError
 from reference_impl.exchange import Exchange
 from reference_impl.http.answers import JSON, encode, stored_answer
-from reference_impl.http.schema import invalid_request
 from reference_impl.http.wiring import Handler
 from reference_impl.policies.errors import ContractError
 from reference_impl.policies.events import split_blocks
@@ -34,8 +33,6 @@ def operations(services: Services) -> dict[str, Handler]:
 
     async def chat(exchange: Exchange, payload: dict[str, Any]) -> Response:
         streamed, deferred = payload.get("stream", False), payload.get("deferred", False)
-        if streamed and deferred:
-            raise invalid_request([{"pointer": "/deferred", "message": "cannot be combined with stream"}])
         require_media_type(services, exchange, EVENT_STREAM if streamed else JSON)
         call = chat_call(services.engine, payload)
         if streamed:
@@ -58,7 +55,6 @@ def require_media_type(services: Services, exchange: Exchange, media_type: str) 
             "NOT_ACCEPTABLE",
             f"This request is answered as {media_type}, which its Accept header excludes.",
             param="Accept",
-            details={"available": [media_type]},
         )
 
 

@@ -60,7 +60,7 @@ async def _execute(
             "INSUFFICIENT_CONFIDENCE",
             f"The best category has confidence {best['confidence']}, below min_confidence.",
             param="/min_confidence",
-            details={"confidence": best["confidence"], "threshold": threshold, "best_candidate": best},
+            details={"confidence": best["confidence"], "threshold": threshold, "best_candidate": best["category"]},
         )
     usage = Usage(tokens, _OUTPUT_TOKENS)
     await limits.charge(exchange, usage.total)

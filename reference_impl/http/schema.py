@@ -136,6 +136,8 @@ def _faults(error: jsonschema_rs.ValidationError) -> list[dict[str, str]]:
         return [_fault([*path, name], "is not a known field") for name in kind.unexpected]
     if isinstance(kind, jsonschema_rs.ValidationErrorKind.UnevaluatedProperties):
         return [_fault([*path, name], "is not a known field") for name in kind.unexpected]
+    if isinstance(kind, jsonschema_rs.ValidationErrorKind.Not):
+        return [_fault(path, "combines fields that exclude each other")]
     if isinstance(kind, jsonschema_rs.ValidationErrorKind.FalseSchema):
         return [_fault(path, "is not allowed here")]
     return [_fault(path, error.message)]
@@ -147,4 +149,8 @@ def _fault(path: list[str | int], message: str) -> dict[str, str]:
 
 
 def _bad_query(name: str, what: str) -> ContractError:
-    return ContractError("INVALID_REQUEST", f"The query parameter {name} {what}.", param=name)
+    # The pointer is that of the whole body: a query parameter has none of its own.
+    errors = [{"pointer": "", "message": f"the query parameter {name} {what}"}]
+    return ContractError(
+        "INVALID_REQUEST", f"The query parameter {name} {what}.", param=name, details={"errors": errors}
+    )

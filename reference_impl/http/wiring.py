@@ -101,7 +101,6 @@ class _Validation:
                 "NOT_ACCEPTABLE",
                 f"This operation answers as {' or '.join(operation.produces)}; change the Accept header.",
                 param="Accept",
-                details={"available": list(operation.produces)},
             )
         if operation.query:
             query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)

@@ -8,7 +8,9 @@ from reference_impl.exchange import RequestHeaders
 
 EXPOSED = (
     "Retry-After, RateLimit, RateLimit-Policy, X-Request-Id, Idempotency-Replayed, API-Version, "
-    "Deprecation, Sunset"
+    "Deprecation, Sunset, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, "
+    "x-ratelimit-reset-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, "
+    "x-ratelimit-reset-tokens"
 )
 _ALLOWED = (
     "Authorization, Content-Type, Accept, Idempotency-Key, API-Version, X-Client-Request-Id, traceparent, "

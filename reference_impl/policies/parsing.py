@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator
 from typing import Any, NoReturn, Protocol
 
 from reference_impl.policies.errors import ContractError
 
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
-# Strings are skipped whole, so that a constant inside one is not taken for a value.
-_CONSTANT = re.compile(r'"(?:[^"\\]|\\.)*"|(NaN|-?Infinity)', re.DOTALL)
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
 
 
 class BodyParser(Protocol):
@@ -27,72 +26,82 @@ class StrictJson:
     """Refuses everything that two JSON parsers could understand differently."""
 
     def parse(self, body: bytes) -> Any:
-        """The value. `details` of the error hold `offset` (characters), `line` and `column` where known."""
+        """The value. The error's `details` are `offset` (characters), `line` and `column`."""
         try:
             text = body.decode("utf-8")
         except UnicodeDecodeError as problem:
-            before = body[: problem.start]
-            raise _invalid("The body is not UTF-8.", _position(before.decode("utf-8"), None)) from None
+            valid = body[: problem.start].decode("utf-8")
+            raise _invalid("It is not UTF-8.", valid, len(valid)) from None
         try:
-            value = json.loads(
-                text, object_pairs_hook=_unique, parse_float=_finite, parse_constant=_ConstantError.refuse
-            )
+            value = json.loads(text, object_pairs_hook=_unique, parse_float=_finite, parse_constant=_refuse)
+            if _SURROGATE_ESCAPE.search(text):
+                # Escaped pairs are one character by now; what is left of the surrogate range stands alone.
+                json.dumps(value, ensure_ascii=False).encode("utf-8")
         except json.JSONDecodeError as problem:
-            raise _invalid(f"{problem.msg}.", _position(text, problem.pos)) from None
-        except _ConstantError:
-            found = next(match for match in _CONSTANT.finditer(text) if match[1])
-            message = "NaN and Infinity are not JSON."
-            raise _invalid(message, _position(text, found.start())) from None
+            raise _invalid(f"{problem.msg}.", text, problem.pos) from None
         except RecursionError:
-            raise _invalid("The body is nested too deeply.", {}) from None
-        except ValueError as problem:
-            raise _invalid(_reason(problem), {}) from None
-        if _SURROGATE_ESCAPE.search(text):
-            _refuse_lone_surrogates(value)
+            raise _invalid("It is nested too deeply.", text, 0) from None
+        except ValueError:
+            # The parser does not tell where these faults are; this second look is for the unlucky only.
+            fault, offset = next(_faults(text))
+            raise _invalid(fault, text, offset) from None
         return value
-
-
-class _ConstantError(ValueError):
-    @staticmethod
-    def refuse(_name: str) -> NoReturn:
-        raise _ConstantError
-
-
-class _RefusedError(ValueError):
-    """A value this policy refuses; the message is fit for the caller."""
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        raise _RefusedError("An object has the same name twice.")
+        raise ValueError("duplicate name")
     return result
 
 
 def _finite(text: str) -> float:
     number = float(text)
     if math.isinf(number):
-        raise _RefusedError("A number is too large.")
+        raise ValueError("too large")
     return number
 
 
-def _refuse_lone_surrogates(value: Any) -> None:
-    # A pair of escapes has become one character by now; what is left in the surrogate range stands alone.
-    try:
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except UnicodeEncodeError:
-        raise _invalid("A string has half of a surrogate pair.", {}) from None
+def _refuse(_constant: str) -> NoReturn:
+    raise ValueError("not a JSON value")
 
 
-def _reason(problem: ValueError) -> str:
-    return str(problem) if isinstance(problem, _RefusedError) else "A number has too many digits."
+def _faults(text: str) -> Iterator[tuple[str, int]]:
+    """What is wrong with a text that is JSON in form, and the offset of each fault."""
+    names: list[set[str]] = []
+    previous = ""
+    for match in _TOKEN.finditer(text):
+        token, offset = match[0], match.start()
+        if token == "{":
+            names.append(set())
+        elif token == "[":
+            names.append(_ARRAY)
+        elif token in "]}":
+            names.pop()
+        elif token.startswith('"'):
+            string = json.loads(token)
+            if any("\ud800" <= character <= "\udfff" for character in string):
+                yield "A string has half of a surrogate pair.", offset
+            if previous in ("{", ",") and names and names[-1] is not _ARRAY:
+                if string in names[-1]:
+                    yield "An object has the same name twice.", offset
+                names[-1].add(string)
+        elif token in ("NaN", "Infinity", "-Infinity"):
+            yield "NaN and Infinity are not JSON.", offset
+        elif token not in ("true", "false", "null", ",", ":") and _too_large(token):
+            yield "A number is too large.", offset
+        previous = token
 
 
-def _position(text: str, offset: int | None) -> dict[str, int]:
-    at = len(text) if offset is None else offset
-    line_start = text.rfind("\n", 0, at) + 1
-    return {"offset": at, "line": text.count("\n", 0, at) + 1, "column": at - line_start + 1}
+_ARRAY: set[str] = set()
 
 
-def _invalid(message: str, details: Mapping[str, int]) -> ContractError:
-    return ContractError("INVALID_JSON", f"The body is not valid JSON: {message}", details=details)
+def _too_large(number: str) -> bool:
+    # Python refuses integers with very many digits; as a float they are infinite.
+    return math.isinf(float(number))
+
+
+def _invalid(message: str, text: str, offset: int) -> ContractError:
+    line_start = text.rfind("\n", 0, offset) + 1
+    position = {"offset": offset, "line": text.count("\n", 0, offset) + 1, "column": offset - line_start + 1}
+    return ContractError("INVALID_JSON", f"The body is not valid JSON: {message}", details=position)

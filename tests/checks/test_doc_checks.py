@@ -49,31 +49,10 @@ DESCRIPTION: dict[str, Any] = {
             "Question": {"properties": {"text": {"$ref": "#/components/schemas/Text"}}},
             "Text": {"type": "string"},
         },
-        "examples": {"short": {"$ref": "#/components/examples/short"}},
-                        }
-                    }
-                },
-                "responses": {
-                    "200": {
-                        "content": {
-                            "application/json": {"schema": {"type": "object"}, "example": {"id": "chat_1"}},
-                            "text/event-stream": {"itemSchema": {}},
-                        }
-                    },
-                    "404": {"$ref": "#/components/responses/NotFound"},
-                },
-            }
-        },
-        "/models/{model_id}": {
-            "get": {"operationId": "getModel", "summary": "One model.", "responses": {"204": {}}}
-        },
-    },
-    "components": {
-        "schemas": {"Question": {"type": "object", "properties": {"text": {"$ref": "#/components/schemas/Text"}}}, "Text": {"type": "string"}},
         "examples": {"short": {"dataValue": {"text": "Hi"}}},
         "responses": {"NotFound": {"content": {"application/json": {"example": {"error": {}}}}}},
     },
-}  # fmt: skip
+}
 
 
 def described(document: Any, version: str = "1.0.0") -> Probed:

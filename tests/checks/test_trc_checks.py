@@ -43,7 +43,7 @@ def test_trc_01_names_a_missing_or_malformed_trace_id(trace: Any) -> None:
     with pytest.raises(Violation, match="32 lower-case"):
         checks.test_every_ai_answer_has_a_trace_id((_chat(trace_id=trace),))
     bare = sent("contract", contract_events(metadata=metadata(trace_id=trace)))
-    with pytest.raises(Violation, match="done"):
+    with pytest.raises(Violation, match=r"byte \d+"):
         checks.test_every_ai_answer_has_a_trace_id((bare,))
 
 
@@ -139,9 +139,7 @@ def test_trc_06_does_not_blame_the_traceparent_for_an_overloaded_server() -> Non
     check = checks.test_an_invalid_traceparent_is_ignored
     busy, limited, fine = _chat(status=503), _chat(status=429), _chat(trace_id=OTHER_TRACE)
     with pytest.raises(Inconclusive):
-        check(
-            gathered("traceparent_invalid", _chat(trace_id=OTHER_TRACE), busy), gathered("baseline", _chat())
-        )
+        check(gathered("traceparent_invalid", fine, busy), gathered("baseline", _chat()))
     with pytest.raises(Inconclusive):
         check(gathered("traceparent_invalid", limited), gathered("baseline", _chat()))
     with pytest.raises(Inconclusive):

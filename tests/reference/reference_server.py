@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import httpx
 import uvicorn
+from described import check_described, check_events
 from starlette.types import ASGIApp
 
 from reference_impl.app import ReferenceApp, create_app
@@ -66,9 +67,10 @@ class ReferenceServer:
             await self._server.serve(sockets=[self._listener])
 
     def client(self, key: str | None = KEY) -> httpx.Client:
-        """An HTTP client with this API key."""
+        """An HTTP client with this API key; each answer it gets is held against the description."""
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=WAIT_S)
+        hooks = {"response": [check_described]}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=WAIT_S, event_hooks=hooks)
 
     def ask(self, work: Callable[[], Awaitable[T]]) -> T:
         """Run a coroutine on the server's loop and wait for its result."""
@@ -117,9 +119,11 @@ def post_bytes(path: str, body: bytes, *, headers: str = "", key: str = KEY) -> 
 
 
 def events(stream: str) -> list[dict[str, Any]]:
-    """The JSON events of a stream, in order; the terminal is not JSON and left out."""
+    """The JSON events of a stream, in order, held against the description; the terminal is left out."""
     data = [line.removeprefix("data: ") for line in stream.split("\n") if line.startswith("data: ")]
-    return [json.loads(text) for text in data if text != "[DONE]"]
+    parsed = [json.loads(text) for text in data if text != "[DONE]"]
+    check_events(parsed)
+    return parsed
 
 
 def error(response: httpx.Response, status: int, code: str) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def test_encodings_other_than_plain_utf8_are_refused(client: httpx.Client, heade
 @pytest.mark.parametrize("path", ["/models", "/health"])
 def test_an_accept_header_nobody_can_satisfy_is_refused(client: httpx.Client, path: str) -> None:
     refused = error(client.get(path, headers={"Accept": "application/xml"}), 406, "NOT_ACCEPTABLE")
-    assert refused["details"]["available"] == ["application/json"]
+    assert refused["param"] == "Accept"
 
 
 @pytest.mark.parametrize(
@@ -80,11 +80,21 @@ def test_malformed_json_is_refused_with_its_position(
 
 
 @pytest.mark.parametrize(
-    "body", [b'{"text":"a","text":"b"}', rb'{"text":"\ud800"}', b'{"min_confidence":1e999,"text":"a"}']
+    ("body", "offset"),
+    [
+        (b'{"text":"a","text":"b"}', 12),
+        (rb'{"text":"a\ud800"}', 8),
+        (b'{"text":"a","min_confidence":1e999}', 29),
+        (b'{"text":"a","min_confidence":' + b"9" * 5000 + b"}", 29),
+        (b'{"text":"NaN","min_confidence":-Infinity}', 31),
+        (b'{"a":[{"b":1},{"b":2,"\\u0062":3}]}', 21),
+        (b"[" * 100_000, 0),
+    ],
 )
-def test_ambiguous_json_is_refused(client: httpx.Client, body: bytes) -> None:
+def test_ambiguous_json_is_refused_with_its_position(client: httpx.Client, body: bytes, offset: int) -> None:
     refused = client.post("/classify", content=body, headers={"Content-Type": "application/json"})
-    error(refused, 400, "INVALID_JSON")
+    details = error(refused, 400, "INVALID_JSON")["details"]
+    assert details == {"offset": offset, "line": 1, "column": offset + 1}
 
 
 @pytest.mark.parametrize(
