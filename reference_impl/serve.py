@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import socket
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import uvicorn
 
 from reference_impl.app import ReferenceApp
 from reference_impl.http.protocol import EnvelopeProtocol
 from reference_impl.settings import BASE_PATH
+
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class CannotListenError(Exception):
@@ -26,6 +31,19 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._app = app
         self._ready = ready
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Like uvicorn's, without sending the signal again at the end: the database has yet to be closed."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        previous = {number: signal.signal(number, self.handle_exit) for number in _STOP_SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

@@ -1,15 +1,16 @@
 """How the document is put together from its parts.
 
-``openapi.yaml`` holds what concerns the whole; ``paths/``, ``schemas/``, ``headers/`` and ``parameters/`` hold
-one pattern per file, and a ``$ref`` names the place that its target has in the whole. What would be repeated by
-hand is filled in from one table each: error responses and their examples from ``errors.yaml`` and
-``error_details.yaml``, the headers that every answer carries, the requirement ids of each tag from the catalogue.
+``openapi.yaml`` holds what concerns the whole; ``paths/``, ``schemas/``, ``headers/`` and ``parameters/``
+hold one pattern per file, and a ``$ref`` names the place that its target has in the whole. What would be
+repeated by hand is filled in from one table each: error responses and their examples from ``errors.yaml``
+and ``error_details.yaml``, the headers that every answer carries, the requirement ids of each tag from the
+catalogue.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -24,7 +25,11 @@ CROSS_ORIGIN = ("Access-Control-Allow-Origin", "Access-Control-Expose-Headers")
 LIMITS = (
     "RateLimit-Policy",
     "RateLimit",
-    *(f"x-ratelimit-{what}-{unit}" for unit in ("requests", "tokens") for what in ("limit", "remaining", "reset")),
+    *(
+        f"x-ratelimit-{what}-{unit}"
+        for unit in ("requests", "tokens")
+        for what in ("limit", "remaining", "reset")
+    ),
 )
 _ORIGIN = "https://api.example.com/api/v1"
 _REQUEST_ID = "req_6f1c0e3a9d2b4c58"
@@ -83,7 +88,7 @@ def _fill_responses(operation: dict[str, Any], shared: dict[str, Any]) -> None:
 
 def _entries(names: Iterable[str]) -> list[ErrorEntry]:
     """The error codes behind names of groups and codes, in the order of the table."""
-    groups = _read("responses/errors.yaml")["groups"]
+    groups = _table("responses/errors.yaml")["groups"]
     wanted = {code for name in names for code in groups.get(name, (name,))}
     unknown = wanted - ERRORS.keys()
     if unknown:
@@ -92,7 +97,7 @@ def _entries(names: Iterable[str]) -> list[ErrorEntry]:
 
 
 def _error_response(entries: list[ErrorEntry], limited: bool) -> dict[str, Any]:
-    given = _read("responses/errors.yaml")["statuses"][str(entries[0].status)]
+    given = _table("responses/errors.yaml")["statuses"][str(entries[0].status)]
     codes = [entry.code for entry in entries]
     response: dict[str, Any] = {
         "description": " ".join(f"`{e.code}`: {e.meaning}" for e in entries),
@@ -108,12 +113,12 @@ def _error_response(entries: list[ErrorEntry], limited: bool) -> dict[str, Any]:
 def _name_of(response: Mapping[str, Any], status: int, operation_id: str, shared: Mapping[str, Any]) -> str:
     """A component name for a response: that of an equal one, else the status's, else with the operation's."""
     equal = next((name for name, known in shared.items() if known == response), None)
-    name = str(_read("responses/errors.yaml")["statuses"][str(status)]["name"])
+    name = str(_table("responses/errors.yaml")["statuses"][str(status)]["name"])
     return equal or (name if name not in shared else f"{name}.{operation_id}")
 
 
 def _say_what_is_undeclared(document: dict[str, Any]) -> None:
-    """What no operation can declare: the answers to an unknown path and to a method that a path does not have."""
+    """Declare what no operation can: the answers to an unknown path and to a method that a path lacks."""
     responses = document["components"]["responses"]
     responses["UnknownPath"] = _error_response([ERRORS["NOT_FOUND"]], limited=True)
     responses["MethodNotAllowed"] = _error_response([ERRORS["METHOD_NOT_ALLOWED"]], limited=True)
@@ -157,7 +162,7 @@ def _problem_example(entry: ErrorEntry) -> dict[str, Any]:
 
 
 def _error(entry: ErrorEntry) -> dict[str, Any]:
-    given = _read("error_details.yaml").get(entry.code, {})
+    given = _table("error_details.yaml").get(entry.code, {})
     return {
         "code": entry.code,
         "message": entry.meaning,
@@ -168,6 +173,11 @@ def _error(entry: ErrorEntry) -> dict[str, Any]:
         "request_id": _REQUEST_ID,
         "docs_url": f"{_ORIGIN}/errors/{entry.code}",
     }
+
+
+@cache
+def _table(name: str) -> Any:
+    return _read(name)
 
 
 def _read(name: str) -> Any:

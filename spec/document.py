@@ -74,14 +74,14 @@ def operation_by_id(document: Mapping[str, Any], operation_id: str) -> dict[str,
 
 
 def declared_statuses(document: Mapping[str, Any], operation_id: str) -> frozenset[str]:
-    """The keys of the operation's responses: ``200``, perhaps ``4XX`` or ``default`` in a vendor's document."""
+    """The keys of the operation's responses; a vendor's document may have ``4XX`` or ``default``."""
     return frozenset(str(status) for status in operation_by_id(document, operation_id)["responses"])
 
 
 def declared_response(
     document: Mapping[str, Any], operation_id: str, status: int
 ) -> Mapping[str, Any] | None:
-    """The response object for a status: the exact one, else its class (``4XX``), else ``default``, else None."""
+    """The response object for a status: the exact one, else of its class (``4XX``), else ``default``."""
     responses = operation_by_id(document, operation_id)["responses"]
     for key in (str(status), f"{status // 100}XX", "default"):
         if key in responses:
@@ -102,7 +102,9 @@ def declared_headers(
     response = declared_response(document, operation_id, status) or {}
     found = {name.lower(): resolve(document, header) for name, header in response.get("headers", {}).items()}
     return {
-        name: DeclaredHeader(bool(header.get("required")), _self_contained(document, header.get("schema", {})))
+        name: DeclaredHeader(
+            bool(header.get("required")), _self_contained(document, header.get("schema", {}))
+        )
         for name, header in found.items()
     }
 

@@ -1,7 +1,7 @@
 """Projections of the OpenAPI 3.2 document to 3.1 and 3.0, and the command that publishes all three editions.
 
-``python -m spec.editions DIR`` writes JSON and YAML. What a target edition cannot say is dropped, and listed by
-:func:`losses_30`; nothing is changed by hand.
+``python -m spec.editions DIR`` writes JSON and YAML. What a target edition cannot say is dropped and listed
+by :func:`losses_31` and :func:`losses_30`; nothing is changed by hand.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,174 +17,160 @@ from typing import Any
 import yaml
 
 from spec.document import load_document
-
-_NOT_IN_30 = (
-    "prefixItems",
-    "if",
-    "then",
-    "else",
-    "unevaluatedProperties",
-    "contentMediaType",
-    "contentSchema",
-    "propertyNames",
-    "$defs",
-    "examples",
-)
-_SCHEMA_KEYS = ("items", "additionalProperties", "not")
-_SCHEMA_LISTS = ("allOf", "anyOf", "oneOf")
+from spec.schema30 import rewrite_schemas, token
 
 
 @dataclass(frozen=True)
 class Loss:
-    """Something the 3.0 edition does not say; ``pointer`` is its place in the 3.2 document."""
+    """Something an edition does not say. ``pointer`` is the JSON Pointer of its place in the 3.2 document."""
 
     pointer: str
     what: str
 
 
 def to_31(document: Mapping[str, Any]) -> dict[str, Any]:
-    """OpenAPI 3.1.2: ``itemSchema`` becomes ``schema`` of one item, marked ``x-itemSchema``; ``$self`` is dropped."""
-    projected = copy.deepcopy(dict(document))
-    projected["openapi"] = "3.1.2"
-    projected.pop("$self", None)
-    for tag in projected.get("tags", ()):
-        tag.pop("summary", None)
-    for _, media in _media_types(projected, ""):
-        if "itemSchema" in media:
-            media["schema"], media["x-itemSchema"] = media.pop("itemSchema"), True
-    return projected
+    """OpenAPI 3.1.2: ``itemSchema`` becomes the ``schema`` of one item, marked ``x-itemSchema``."""
+    return _project_31(document)[0]
+
+
+def losses_31(document: Mapping[str, Any]) -> list[Loss]:
+    """What the 3.1 edition cannot say."""
+    return _project_31(document)[1]
 
 
 def to_30(document: Mapping[str, Any]) -> dict[str, Any]:
-    """OpenAPI 3.0.4, for tools that read no newer one. :func:`losses_30` says what it does not say."""
-    projected, _ = _project_30(document)
-    return projected
+    """OpenAPI 3.0.4, for tools that read no newer one."""
+    return _project_30(document)[0]
 
 
 def losses_30(document: Mapping[str, Any]) -> list[Loss]:
-    """What the 3.0 edition cannot say, in document order."""
-    _, losses = _project_30(document)
-    return losses
-
-
-def _project_30(document: Mapping[str, Any]) -> tuple[dict[str, Any], list[Loss]]:
-    projected = copy.deepcopy(dict(document))
-    losses: list[Loss] = []
-    projected["openapi"] = "3.0.4"
-    projected.pop("$self", None)
-    projected["info"].pop("summary", None)
-    projected["info"].get("license", {}).pop("identifier", None)
-    for tag in projected.get("tags", ()):
-        tag.pop("summary", None)
-    if "webhooks" in projected:
-        projected["x-webhooks"] = projected.pop("webhooks")
-        losses.append(Loss("/webhooks", "3.0 has no webhooks"))
-    for name, scheme in list(projected["components"].get("securitySchemes", {}).items()):
-        if scheme.get("type") == "mutualTLS":
-            projected.setdefault("x-mutualTLS", {})[name] = projected["components"]["securitySchemes"].pop(name)
-            losses.append(Loss(f"/components/securitySchemes/{name}", "3.0 has no mutualTLS"))
-    for pointer, media in _media_types(projected, ""):
-        if "itemSchema" in media:
-            media.pop("itemSchema")
-            media["schema"] = {"type": "string"}
-            losses.append(Loss(f"{pointer}/itemSchema", "a stream is one string in 3.0"))
-    _each_schema(projected, "", lambda pointer, schema: losses.extend(_schema_30(pointer, schema)))
-    return projected, losses
-
-
-def _schema_30(pointer: str, schema: dict[str, Any]) -> list[Loss]:
-    """Rewrite one schema object in place; its members have been rewritten before."""
-    lost = [Loss(f"{pointer}/{key}", f"3.0 has no {key}") for key in _NOT_IN_30 if schema.pop(key, None) is not None]
-    if isinstance(schema.get("type"), list):
-        types = [t for t in schema["type"] if t != "null"]
-        schema["nullable"] = len(types) < len(schema["type"])
-        schema.pop("type")
-        if len(types) == 1:
-            schema["type"] = types[0]
-        else:
-            schema["anyOf"] = [{"type": t} for t in types]
-    if "const" in schema:
-        schema["enum"] = [schema.pop("const")]
-    for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
-        if exclusive in schema and not isinstance(schema[exclusive], bool):
-            schema[bound], schema[exclusive] = schema[exclusive], True
-    if "$ref" in schema and len(schema) > 1:
-        schema.setdefault("allOf", []).append({"$ref": schema.pop("$ref")})
-    return lost
-
-
-def _each_schema(node: Any, pointer: str, visit: Callable[[str, dict[str, Any]], None]) -> None:
-    """Call ``visit`` on every schema object of a document, members first."""
-    if isinstance(node, list):
-        for index, item in enumerate(node):
-            _each_schema(item, f"{pointer}/{index}", visit)
-        return
-    if not isinstance(node, dict):
-        return
-    for key, value in node.items():
-        here = f"{pointer}/{_token(key)}"
-        if key in ("example", "examples", "default", "value"):
-            continue
-        if key == "schema":
-            _walk_schema(value, here, visit)
-        elif pointer == "/components" and key == "schemas":
-            for name, schema in value.items():
-                _walk_schema(schema, f"{here}/{_token(name)}", visit)
-        else:
-            _each_schema(value, here, visit)
-
-
-def _walk_schema(schema: Any, pointer: str, visit: Callable[[str, dict[str, Any]], None]) -> None:
-    if not isinstance(schema, dict):
-        return
-    for name, member in schema.get("properties", {}).items():
-        _walk_schema(member, f"{pointer}/properties/{_token(name)}", visit)
-    for key in _SCHEMA_KEYS:
-        _walk_schema(schema.get(key), f"{pointer}/{key}", visit)
-    for key in _SCHEMA_LISTS:
-        for index, member in enumerate(schema.get(key, ())):
-            _walk_schema(member, f"{pointer}/{key}/{index}", visit)
-    visit(pointer, schema)
-
-
-def _media_types(node: Any, pointer: str) -> list[tuple[str, dict[str, Any]]]:
-    """Every media type object, each object once."""
-    found: list[tuple[str, dict[str, Any]]] = []
-    if isinstance(node, list):
-        for index, item in enumerate(node):
-            found += _media_types(item, f"{pointer}/{index}")
-    elif isinstance(node, dict):
-        for key, value in node.items():
-            here = f"{pointer}/{_token(key)}"
-            if key == "content" and isinstance(value, dict):
-                found += [(f"{here}/{_token(n)}", m) for n, m in value.items() if isinstance(m, dict)]
-            if key not in ("example", "examples", "schema", "schemas"):
-                found += _media_types(value, here)
-    return found
-
-
-def _token(name: str) -> str:
-    return str(name).replace("~", "~0").replace("/", "~1")
+    """What the 3.0 edition cannot say."""
+    return _project_30(document)[1]
 
 
 def editions() -> dict[str, dict[str, Any]]:
-    """The published editions by version."""
+    """The published editions by OpenAPI version."""
     document = load_document()
     return {"3.2.0": document, "3.1.2": to_31(document), "3.0.4": to_30(document)}
 
 
 def main(arguments: list[str]) -> int:
-    """Write every edition as JSON and YAML into the directory given."""
+    """Write every edition as JSON and YAML into the directory given; returns the exit code."""
     if len(arguments) != 1:
         sys.stderr.write("usage: python -m spec.editions DIR\n")
         return 2
     folder = Path(arguments[0])
-    folder.mkdir(parents=True, exist_ok=True)
-    for version, document in editions().items():
-        plain = json.loads(json.dumps(document))
-        (folder / f"openapi-{version}.json").write_text(json.dumps(plain, indent=2, ensure_ascii=False) + "\n", "utf-8")
-        (folder / f"openapi-{version}.yaml").write_text(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), "utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for version, document in editions().items():
+            text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+            (folder / f"openapi-{version}.json").write_text(text, "utf-8")
+            text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
+            (folder / f"openapi-{version}.yaml").write_text(text, "utf-8")
+    except OSError as error:
+        sys.stderr.write(
+            f"cannot write the editions to {folder}: {error.strerror}; name a writable directory\n"
+        )
+        return 1
     return 0
+
+
+def _project_31(document: Mapping[str, Any]) -> tuple[dict[str, Any], list[Loss]]:
+    projected, losses = _without_32(document)
+    projected["openapi"] = "3.1.2"
+    for pointer, media in _media_types(projected, ""):
+        if "itemSchema" in media:
+            media["schema"], media["x-itemSchema"] = media.pop("itemSchema"), True
+            losses.append(
+                Loss(f"{pointer}/itemSchema", "only an extension says that the schema is of one item")
+            )
+            # A whole stream as text is no value of the schema of one item.
+            losses += _rename_text(media, f"{pointer}/examples", "x-serializedValue")
+    return projected, losses
+
+
+def _project_30(document: Mapping[str, Any]) -> tuple[dict[str, Any], list[Loss]]:
+    projected, losses = _without_32(document)
+    projected["openapi"] = "3.0.4"
+    info = projected["info"]
+    losses += _drop(info, "summary", "/info", "3.0 has no summary of a document")
+    losses += _drop(info.get("license", {}), "identifier", "/info/license", "3.0 has no SPDX identifiers")
+    if "webhooks" in projected:
+        projected["x-webhooks"] = projected.pop("webhooks")
+        losses.append(Loss("/webhooks", "3.0 has no webhooks"))
+    losses += _hide_mutual_tls(projected)
+    for pointer, media in _media_types(projected, ""):
+        if media.pop("itemSchema", None) is not None:
+            media["schema"] = {"type": "string"}
+            losses.append(Loss(f"{pointer}/itemSchema", "in 3.0 a stream is one string"))
+            _rename_text(media, pointer, "value")
+    losses += [Loss(pointer, what) for pointer, what in rewrite_schemas(projected)]
+    return projected, losses
+
+
+def _without_32(document: Mapping[str, Any]) -> tuple[dict[str, Any], list[Loss]]:
+    """A copy without what only 3.2 has, streams excepted."""
+    projected: dict[str, Any] = copy.deepcopy(dict(document))
+    losses = _drop(projected, "$self", "", "before 3.2 a document has no identity of its own")
+    for index, tag in enumerate(projected.get("tags", ())):
+        for name in ("summary", "parent", "kind"):
+            losses += _drop(tag, name, f"/tags/{index}", f"before 3.2 a tag has no {name}")
+    for pointer, item in _path_items(projected):
+        for method in [m for m in ("query", "additionalOperations") if m in item]:
+            item[f"x-{method}"] = item.pop(method)
+            losses.append(Loss(f"{pointer}/{method}", "before 3.2 the set of methods is fixed"))
+    return projected, losses
+
+
+def _drop(node: dict[str, Any], key: str, pointer: str, why: str) -> list[Loss]:
+    return [] if node.pop(key, None) is None else [Loss(f"{pointer}/{key}", why)]
+
+
+def _rename_text(media: Mapping[str, Any], pointer: str, name: str) -> list[Loss]:
+    """Give the examples' ``serializedValue`` (new in 3.2) another name."""
+    losses = []
+    for key, example in media.get("examples", {}).items():
+        if "serializedValue" in example:
+            example[name] = example.pop("serializedValue")
+            where = f"{pointer}/{token(key)}/serializedValue"
+            losses.append(Loss(where, "before 3.2 an example has no text form"))
+    return losses
+
+
+def _hide_mutual_tls(projected: dict[str, Any]) -> list[Loss]:
+    """3.0 has no ``mutualTLS``: its schemes move to an extension, and no requirement may name them."""
+    schemes = projected.get("components", {}).get("securitySchemes", {})
+    names = {name for name, scheme in schemes.items() if scheme.get("type") == "mutualTLS"}
+    for name in names:
+        projected.setdefault("x-mutualTLS", {})[name] = schemes.pop(name)
+    operations = [o for _, item in _path_items(projected) for o in item.values() if isinstance(o, dict)]
+    for place in [projected, *operations] if names else ():
+        if "security" in place:
+            place["security"] = [
+                {k: v for k, v in requirement.items() if k not in names}
+                for requirement in place["security"]
+                if requirement.keys() - names or not requirement
+            ]
+    return [Loss(f"/components/securitySchemes/{token(n)}", "3.0 has no mutualTLS") for n in sorted(names)]
+
+
+def _path_items(document: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, item in document.get("paths", {}).items():
+        yield f"/paths/{token(path)}", item
+
+
+def _media_types(node: Any, pointer: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every media type object with its pointer."""
+    if isinstance(node, list):
+        for index, item in enumerate(node):
+            yield from _media_types(item, f"{pointer}/{index}")
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            here = f"{pointer}/{token(key)}"
+            if key == "content" and isinstance(value, dict):
+                yield from ((f"{here}/{token(name)}", media) for name, media in value.items())
+            if key not in ("example", "examples", "schema", "schemas"):
+                yield from _media_types(value, here)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+from urllib.parse import urlsplit
 
 from jsonschema import Draft202012Validator
+from jsonschema.exceptions import UnknownType
 from referencing import Registry
+from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace", "query")
@@ -32,9 +35,9 @@ class Operation:
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
-        """Matches a URL path that ends in this operation's path, whatever prefix the server has."""
+        """Matches a URL path below the base path."""
         parts = (part for part in re.split(r"(\{[^}]*\})", self.path) if part)
-        return re.compile("".join("[^/]+" if p.startswith("{") else re.escape(p) for p in parts) + "$")
+        return re.compile("".join("[^/]+" if p.startswith("{") else re.escape(p) for p in parts))
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Body:
 
 
 class Description:
-    """A parsed description. A local ``$ref`` that leads nowhere raises ``ValueError`` when it is followed."""
+    """A parsed description. ``ValueError`` is raised where a reference or a schema cannot be used."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self.document = document
@@ -68,18 +71,17 @@ class Description:
     @cached_property
     def operations(self) -> tuple[Operation, ...]:
         """In document order."""
-        paths = self.document.get("paths")
         return tuple(
             Operation(method, path, f"/paths/{escape(path)}/{method}", item[method])
-            for path, item in (paths.items() if isinstance(paths, dict) else ())
+            for path, item in _members(self.document.get("paths"))
             for method in METHODS
             if isinstance(item, dict) and isinstance(item.get(method), dict)
         )
 
     def operation(self, method: str, path: str) -> Operation | None:
-        """The operation that serves a URL path; literal paths come before templates."""
-        found = [o for o in self.operations if o.method == method.lower() and o.pattern.search(path)]
-        return min(found, key=lambda o: (o.path.count("{"), -len(o.path)), default=None)
+        """The operation that serves a URL path below the base path; literal paths come before templates."""
+        found = [o for o in self.operations if o.method == method.lower() and o.pattern.fullmatch(path)]
+        return min(found, key=lambda o: o.path.count("{"), default=None)
 
     def response(self, operation: Operation, status: int) -> Node | None:
         """What is declared for a status: itself, its range (``4XX``) or ``default``."""
@@ -91,13 +93,12 @@ class Description:
 
     def headers(self, response: Node) -> Iterator[tuple[str, Node]]:
         """Name and Header Object of each declared response header."""
-        for name, header in (response.value.get("headers") or {}).items():
+        for name, header in _members(response.value.get("headers")):
             yield name, self.resolve(f"{response.pointer}/headers/{escape(name)}", header)
 
     def contents(self, body: Node) -> Iterator[tuple[str, Node]]:
         """Media type and Media Type Object of a request body or response."""
-        content = body.value.get("content")
-        for media_type, given in content.items() if isinstance(content, dict) else ():
+        for media_type, given in _members(body.value.get("content")):
             yield media_type, self.resolve(f"{body.pointer}/content/{escape(media_type)}", given)
 
     def bodies(self, operation: Operation) -> Iterator[Body]:
@@ -105,8 +106,7 @@ class Description:
         if "requestBody" in operation.spec:
             pointer = f"{operation.pointer}/requestBody"
             yield from self._bodies("request", self.resolve(pointer, operation.spec["requestBody"]))
-        responses = operation.spec.get("responses")
-        for status, response in responses.items() if isinstance(responses, dict) else ():
+        for status, response in _members(operation.spec.get("responses")):
             resolved = self.resolve(f"{operation.pointer}/responses/{status}", response)
             yield from self._bodies(f"response {status}", resolved)
 
@@ -115,7 +115,10 @@ class Description:
         if schema_pointer not in self._validators:
             schema = {"$ref": f"{_ROOT}#{schema_pointer}"}
             self._validators[schema_pointer] = Draft202012Validator(schema, registry=self._registry)
-        found = self._validators[schema_pointer].iter_errors(value)
+        try:
+            found = list(self._validators[schema_pointer].iter_errors(value))
+        except (Unresolvable, UnknownType, re.error, RecursionError) as error:
+            raise ValueError(f"the schema at {schema_pointer} cannot be used: {error}") from None
         return [("".join(f"/{escape(str(p))}" for p in e.absolute_path), e.message) for e in found]
 
     def resolve(self, pointer: str, value: Any) -> Node:
@@ -134,7 +137,7 @@ class Description:
             examples: list[tuple[str, Any]] = []
             if "example" in media.value:
                 examples.append((f"{media.pointer}/example", media.value["example"]))
-            for name, example in (media.value.get("examples") or {}).items():
+            for name, example in _members(media.value.get("examples")):
                 found = self.resolve(f"{media.pointer}/examples/{escape(name)}", example)
                 examples.append((found.pointer, found.value.get("dataValue", found.value.get("value"))))
             schema = f"{media.pointer}/schema" if "schema" in media.value else None
@@ -148,6 +151,17 @@ class Description:
                 raise ValueError(f"$ref '#{pointer}' leads nowhere")
             value = value[name]
         return value
+
+
+def path_below(base_url: str, url: str) -> str | None:
+    """The path of ``url`` below ``base_url``, without query; None if it lies elsewhere."""
+    base, path = urlsplit(base_url).path.rstrip("/"), urlsplit(url).path
+    return path.removeprefix(base) if path.startswith(f"{base}/") and "/../" not in path else None
+
+
+def _members(value: object) -> Iterable[tuple[str, Any]]:
+    """Name and value of each member of an object; none of anything else."""
+    return [(str(k), v) for k, v in value.items()] if isinstance(value, dict) else []
 
 
 def escape(name: str) -> str:

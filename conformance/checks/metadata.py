@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.checks.stream_evidence import byte_of, typed
+from conformance.checks.stream_evidence import byte_of, is_whole, typed
 from conformance.reading import Reading
 from conformance.verdict import NotTested
 
@@ -15,8 +15,8 @@ AI_OPERATIONS = ("chat", "chat_stream", "turn_stream", "classify")
 
 @dataclass(frozen=True)
 class Described:
-    """An answer and its metadata block, empty if there is none. ``place``: a JSON Pointer to the block, or for a
-    stream ``byte N`` of the ``done`` event."""
+    """An answer and its metadata block, empty if there is none. ``place``: a JSON Pointer to the block, or
+    for a stream ``byte N`` of the ``done`` event."""
 
     reading: Reading
     metadata: Mapping[str, Any]
@@ -36,7 +36,7 @@ class Described:
 
 
 def ai_answers(exchanges: Iterable[Reading]) -> list[Reading]:
-    """Complete 2xx AI answers. A stream counts if it is whole and reports no error.
+    """Complete 2xx AI answers. A stream counts if it is whole.
 
     Raises:
         NotTested: there is none.
@@ -48,7 +48,7 @@ def ai_answers(exchanges: Iterable[Reading]) -> list[Reading]:
         and r.status != 202
         and r.exchange.left_at is None
         and r.exchange.operation in AI_OPERATIONS
-        and (not r.exchange.is_sse or (bool(r.stream.terminals) and not r.stream.errors))
+        and (not r.exchange.is_sse or is_whole(r))
     ]
     if not found:
         raise NotTested("the run holds no complete AI answer")

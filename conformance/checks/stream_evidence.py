@@ -47,15 +47,20 @@ def ended(streams: Iterable[Reading]) -> list[Reading]:
 
 
 def whole(streams: Iterable[Reading]) -> list[Reading]:
-    """The streams that reached their terminal and report no error: their answers are complete.
+    """The streams that reached their terminal, report no error and parse: nothing of their answers is lost.
 
     Raises:
         Inconclusive: there is none.
     """
-    found = [r for r in streams if r.stream.terminals and not r.stream.errors]
+    found = [r for r in streams if is_whole(r)]
     if not found:
-        raise Inconclusive("no stream reached its terminal: SSE-04 and SSE-34 tell why")
+        raise Inconclusive("no stream reached its terminal whole: SSE-02, SSE-04 and SSE-34 tell why")
     return found
+
+
+def is_whole(reading: Reading) -> bool:
+    """Whether a stream reached its terminal, reports no error and parses."""
+    return bool(reading.stream.terminals) and not reading.stream.errors and not reading.stream.invalid
 
 
 def byte_of(reading: Reading, event: int) -> str:

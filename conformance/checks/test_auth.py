@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from conformance.checks.refusals import brief, decisive, expect_error, not_limited
 from conformance.reading import Probed, Reading
@@ -27,7 +29,7 @@ def test_a_call_without_a_key_is_refused_with_401(auth: Probed) -> str:
 @check("AUTH-20")
 def test_a_401_names_the_authentication_it_wants(auth: Probed) -> str:
     """A 401 carries at least one challenge in WWW-Authenticate."""
-    refused = [r for r in auth if r.status == 401 and r.exchange.failure is None]
+    refused = [r for r in auth.some() if r.status == 401]
     if not refused:
         raise Inconclusive("no call was answered 401 (AUTH-01)")
     for reading in refused:
@@ -144,8 +146,12 @@ def test_unknown_and_malformed_keys_get_the_same_error(auth: Probed) -> str:
 
 
 @check("AUTH-16")
-def test_no_response_contains_a_credential(exchanges: tuple[Reading, ...], secrets: Probed) -> str:
+def test_no_response_contains_a_credential(
+    exchanges: tuple[Reading, ...], secrets: Probed, target: Mapping[str, Any]
+) -> str:
     """None of the run's own keys occurs in a body or header that came back."""
+    if not target.get("principals"):
+        raise NotTested("the run used no key")
     if "leaks" not in secrets.notes:
         raise NotTested(secrets.record.reason or "the run kept no record of leaked credentials")
     leaks = list(secrets.notes["leaks"])
@@ -184,6 +190,7 @@ def test_the_scheme_is_matched_in_any_case(auth: Probed, baseline: Probed) -> st
     """`bearer` in lower case authenticates as `Bearer` does."""
     if auth.get("lower_case_scheme") is None and auth.record.outcome == "done":
         raise NotTested("the dialect does not authenticate with `Authorization: Bearer`")
+    _demands_a_key(auth)
     lower = decisive(auth["lower_case_scheme"])
     usual = baseline["models" if lower.exchange.operation == "models" else "chat"]
     if not usual.ok:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
-from urllib.parse import urlsplit
+from typing import Any
 
-from conformance.checks.described import Description, Node, Operation
+from conformance.checks.described import Description, Node, Operation, path_below
 from conformance.checks.refusals import complete, is_json
 from conformance.reading import Reading
 from conformance.registry import check
@@ -18,9 +18,9 @@ UNIQUE = frozenset({"retry-after", "location", "content-type", "x-request-id", "
 
 
 @check("CON-01")
-def test_every_status_is_declared(exchanges: tuple[Reading, ...]) -> str:
+def test_every_status_is_declared(exchanges: tuple[Reading, ...], target: Mapping[str, Any]) -> str:
     """Each status seen is declared for its operation."""
-    found = list(_described(exchanges))
+    found = list(_described(exchanges, target))
     for reading, operation, response in found:
         expect(
             response is not None,
@@ -32,10 +32,10 @@ def test_every_status_is_declared(exchanges: tuple[Reading, ...]) -> str:
 
 
 @check("CON-02")
-def test_every_body_matches_its_schema(exchanges: tuple[Reading, ...]) -> str:
+def test_every_body_matches_its_schema(exchanges: tuple[Reading, ...], target: Mapping[str, Any]) -> str:
     """Each JSON body is valid against the schema of its operation, status and media type."""
     judged = 0
-    for reading, operation, response in _described(exchanges):
+    for reading, operation, response in _described(exchanges, target):
         schema = _schema(reading, response)
         if schema is None or not reading.exchange.raw:
             continue
@@ -55,9 +55,9 @@ def test_every_body_matches_its_schema(exchanges: tuple[Reading, ...]) -> str:
 
 
 @check("CON-03")
-def test_every_media_type_is_declared(exchanges: tuple[Reading, ...]) -> str:
+def test_every_media_type_is_declared(exchanges: tuple[Reading, ...], target: Mapping[str, Any]) -> str:
     """Each body has a media type that is declared for its operation and status."""
-    found = [(r, o, response) for r, o, response in _described(exchanges) if response is not None]
+    found = [(r, o, response) for r, o, response in _described(exchanges, target) if response is not None]
     for reading, operation, response in found:
         if not reading.exchange.raw:
             continue
@@ -73,9 +73,11 @@ def test_every_media_type_is_declared(exchanges: tuple[Reading, ...]) -> str:
 
 
 @check("CON-04")
-def test_every_required_header_is_there_and_valid(exchanges: tuple[Reading, ...]) -> str:
+def test_every_required_header_is_there_and_valid(
+    exchanges: tuple[Reading, ...], target: Mapping[str, Any]
+) -> str:
     """Headers that the document requires are present; those it describes have valid values."""
-    found = [(r, o, response) for r, o, response in _described(exchanges) if response is not None]
+    found = [(r, o, response) for r, o, response in _described(exchanges, target) if response is not None]
     for reading, operation, response in found:
         for name, header in _contract().headers(response):
             _expect_header(reading, operation, name, header)
@@ -111,12 +113,15 @@ def _contract() -> Description:
     return Description(load_document())
 
 
-def _described(exchanges: tuple[Reading, ...]) -> Iterator[tuple[Reading, Operation, Node | None]]:
+def _described(
+    exchanges: tuple[Reading, ...], target: Mapping[str, Any]
+) -> Iterator[tuple[Reading, Operation, Node | None]]:
     """Complete answers of described operations, with what the document declares for their status."""
     seen = False
     for reading in complete(exchanges):
         sent = reading.exchange.sent
-        operation = _contract().operation(sent.method, urlsplit(sent.url).path)
+        path = path_below(str(target["base_url"]), sent.url)
+        operation = None if path is None else _contract().operation(sent.method, path)
         if operation is not None and reading.status is not None:
             seen = True
             yield reading, operation, _contract().response(operation, reading.status)

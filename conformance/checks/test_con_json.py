@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
+from conformance.checks.described import escape
 from conformance.checks.refusals import (
     brief,
     complete,
@@ -42,13 +44,13 @@ def test_malformed_json_is_located(json_edges: Probed) -> str:
     """400 INVALID_JSON, and the details say where."""
     reading = json_edges["malformed"]
     expect_error(reading, 400, "INVALID_JSON")
-    position = {k: reading.error.details.get(k) for k in ("offset", "line", "column")}
+    position: dict[str, int] = {}
     for name, least in (("offset", 0), ("line", 1), ("column", 0)):
-        value = position[name]
+        position[name] = value = reading.error.details.get(name, -1)
         expect(
             isinstance(value, int) and not isinstance(value, bool) and value >= least,
             expected=f"an integer >= {least}",
-            seen=value,
+            seen=reading.error.details.get(name),
             at=reading,
             where=f"/error/details/{name}",
         )
@@ -170,7 +172,7 @@ def test_json_is_well_formed(exchanges: tuple[Reading, ...]) -> str:
 
 
 @check("CON-19")
-def test_text_beyond_ascii_survives(json_edges: Probed, contract_edges: Probed) -> str:
+def test_text_beyond_ascii_survives(json_edges: Probed, contract_edges: Probed, baseline: Probed) -> str:
     """Non-ASCII text comes back as it went in; nothing is replaced or decoded in the wrong charset."""
     answered = decisive(json_edges["non_ascii"])
     echoed = contract_edges.get("unknown_field")
@@ -184,6 +186,8 @@ def test_text_beyond_ascii_survives(json_edges: Probed, contract_edges: Probed) 
             at=echoed,
             where="/error/param",
         )
+    if not answered.ok and (not baseline["chat"].ok or answered.error.code == "CONTENT_FILTER_TRIGGERED"):
+        raise Inconclusive(f"the prompt was answered {brief(answered)}, not because it is beyond ASCII")
     expect(answered.ok, expected="a 2xx answer to a prompt beyond ASCII", seen=brief(answered), at=answered)
     asked = str(answered.exchange.params["prompt"]).removeprefix("Repeat exactly: ")
     text = answered.facts["text"]
@@ -266,14 +270,14 @@ def _texts(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else []
 
 
-def _fields(value: Any, pointer: str = "") -> list[tuple[str, str, Any]]:
+def _fields(document: Any) -> Iterator[tuple[str, str, Any]]:
     """Every member of every object in a document: JSON Pointer, name, value."""
-    found: list[tuple[str, str, Any]] = []
-    if isinstance(value, dict):
-        for name, member in value.items():
-            here = f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}"
-            found += [(here, name, member), *_fields(member, here)]
-    elif isinstance(value, list):
-        for index, member in enumerate(value):
-            found += _fields(member, f"{pointer}/{index}")
-    return found
+    waiting = [("", document)]
+    while waiting:
+        pointer, value = waiting.pop()
+        if isinstance(value, dict):
+            members = [(f"{pointer}/{escape(name)}", name, member) for name, member in value.items()]
+            yield from members
+            waiting += [(here, member) for here, _, member in members]
+        elif isinstance(value, list):
+            waiting += [(f"{pointer}/{index}", member) for index, member in enumerate(value)]

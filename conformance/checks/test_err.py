@@ -16,6 +16,7 @@ CODE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*")
 CANARY = "zanzibar-quokka-5519"  # in the prompts of the probes of conformance.probes.errors
 SHORTEST_SECRET = 12  # characters; a shorter credential may be an ordinary word
 FRAMEWORK_STATUSES = frozenset({404, 405, 406, 413, 415})
+ABOUT_THE_CALLER = frozenset({401, 403, 429, 503, 529})  # or about load, never about the request
 WAITING_STATUSES = frozenset({409, 429, 503})
 
 
@@ -108,9 +109,9 @@ def test_an_unknown_model_is_refused(unknown_model: Probed) -> str:
     """A model that does not exist is a 4xx error, not another model's answer and not a server fault."""
     reading = unknown_model["unknown_model"]
     status = reading.status or 0
-    _expect(reading, "", f"status {status}", 400 <= status < 500, "a 4xx error for an unknown model")
-    if status in (401, 403, 429):
+    if status in ABOUT_THE_CALLER:
         raise Inconclusive(f"refused with {status}, which is not about the model")
+    _expect(reading, "", f"status {status}", 400 <= status < 500, "a 4xx error for an unknown model")
     return f"refused with {status} {reading.error.raw_code.value or reading.error.type.value or ''}".strip()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
@@ -100,7 +101,7 @@ def test_an_alias_answers_as_a_model_that_lists_it(model_versions: Probed) -> st
     readings = not_limited(model_versions, "alias:")
     for reading in readings:
         alias = reading.role.removeprefix("alias:")
-        ids = [m.get("id") for m in listed if alias in (m.get("aliases") or [])]
+        ids = [m.get("id") for m in listed if alias in _aliases(m)]
         expect(reading.ok, expected=f"an answer from {alias}", seen=brief(reading), at=reading)
         version = reading.facts["model_version"]
         expect(
@@ -231,6 +232,11 @@ def _expect_notice(start: datetime, end: datetime, reading: Reading, where: str)
         at=reading,
         where=where,
     )
+
+
+def _aliases(model: Mapping[str, Any]) -> list[Any]:
+    aliases = model.get("aliases")
+    return aliases if isinstance(aliases, list) else []
 
 
 def _models(listed: Reading) -> list[dict[str, Any]]:

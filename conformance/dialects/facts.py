@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 FactState = Literal["present", "absent", "unsupported"]
 
-#: Facts of one complete answer. ``usage.input`` includes cached tokens; times are as named; texts are ``str``.
+#: Facts of one complete answer. ``usage.input`` includes cached tokens; times are as named.
 ANSWER_FACTS = (
     "text",
     "finish_reason",  # mapped: stop, length, content_filter, tool_call, error, timeout, other
@@ -59,7 +59,8 @@ STREAM_FACTS = (
 class Fact:
     """A value and where it was found: a JSON Pointer, or ``header NAME``.
 
-    ``absent``: the dialect has a place for it, this answer does not. ``unsupported``: the vendor's format has none.
+    ``absent``: the dialect has a place for it, this answer does not; ``where`` says which place.
+    ``unsupported``: the vendor's format has none; ``where`` is the dialect's reason.
     """
 
     value: Any
@@ -84,8 +85,11 @@ class Placed:
 
 @dataclass(frozen=True)
 class ErrorFacts:
-    """An error in the contract's words. ``code`` is the contract's code or None if no rule of the dialect matched;
-    ``raw_code`` is the vendor's. ``details`` hold the vendor's own details, then what classification captured."""
+    """An error in the contract's words.
+
+    ``code`` is the contract's code or None if no rule of the dialect matched; ``raw_code`` is the vendor's.
+    ``details`` hold the vendor's own details, then what classification captured.
+    """
 
     code: str | None
     raw_code: Fact
@@ -104,8 +108,9 @@ class StreamFacts:
 
     ``terminals``: events that match the dialect's terminal (for ``eof_after`` grammars: the finish event).
     ``invalid``: events whose data is neither JSON nor a declared sentinel, with the parser's message.
-    ``ignored``: events the dialect does not know or declares ignorable. ``usage`` is the final value by the dialect's
-    ``take`` rule; ``usages`` holds every event with a non-null usage.
+    ``ignored``: events the dialect does not know or declares ignorable. ``deltas``: pieces that are not empty.
+    ``usage`` (keys ``input``, ``output``, ``total``, as far as reported) is final by the dialect's ``take`` rule;
+    ``usages`` holds such a mapping for every event with a non-null usage.
     """
 
     text: str

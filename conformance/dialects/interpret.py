@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 from conformance.dialects.facts import ErrorFacts, Fact, Facts, Placed, StreamFacts
 from conformance.dialects.model import Classification, Dialect, ErrorRules, StreamRules, Terminal
 from conformance.dialects.rules import Rule
 from conformance.evidence import NOT_JSON, Exchange
+from conformance.wire.transcript import SseEvent
 
 MESSAGE_CAP = 4000
 """Characters of a message that classification looks at, so that no message makes a pattern slow."""
@@ -37,7 +38,7 @@ def read_stream(dialect: Dialect, exchange: Exchange) -> StreamFacts:
     """The facts of a ``text/event-stream`` answer, event by event."""
     reader = _StreamReader(dialect, exchange)
     for index, event in enumerate(exchange.sse.events):
-        reader.take(index, event.event, event.data, event.t)
+        reader.take(index, event)
     return reader.result()
 
 
@@ -82,7 +83,7 @@ def _match(
         return None
     if rule.code == "same" and not isinstance(facts["code"].value, str):
         return None
-    if rule.when is not None and not rule.when.find(document):
+    if rule.when is not None and not rule.when.has_value(document):
         return None
     captured: dict[str, Any] = {}
     if rule.match is not None:
@@ -92,7 +93,9 @@ def _match(
             return None
         captured = {k: _number(v) for k, v in found.groupdict().items() if v is not None}
     for name, where in rule.details:
-        captured.update({name: value for _, value in where.find(document)[:1] if value is not None})
+        node = next(iter(where.find(document)), None)
+        if node is not None and node[1] is not None:
+            captured[name] = node[1]
     return captured
 
 
@@ -120,8 +123,9 @@ class _StreamReader:
         self.invalid: list[tuple[int, str]] = []
         self.ignored: list[int] = []
 
-    def take(self, index: int, name: str, data: str, t: float) -> None:
+    def take(self, index: int, event: SseEvent) -> None:
         rules, terminal = self.rules, self.rules.terminal
+        name, data, t = event.event, event.data, event.t
         is_terminal = data == terminal.data if terminal.data is not None else name == terminal.event
         if is_terminal:
             self.terminals.append(index)
@@ -131,11 +135,10 @@ class _StreamReader:
             self.ignored.append(index)
             return
         known = not rules.known or name in rules.known
-        try:
-            document = _strict_json(data)
-        except (ValueError, RecursionError) as error:
+        document = event.json
+        if document is NOT_JSON:
             if known:
-                self.invalid.append((index, str(error) or type(error).__name__))
+                self.invalid.append((index, _why_not_json(data)))
             else:
                 self.ignored.append(index)
             return
@@ -216,10 +219,10 @@ def _final_usage(rules: Mapping[str, Rule], usages: list[Placed]) -> dict[str, i
     return final
 
 
-def _strict_json(text: str) -> Any:
-    """Parse RFC 8259 JSON: unlike the standard library's default, NaN and Infinity are refused."""
-    return json.loads(text, parse_constant=_refuse_constant)
-
-
-def _refuse_constant(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
+def _why_not_json(text: str) -> str:
+    """The parser's message for text that ``parse_json`` refused."""
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError) as error:
+        return str(error)
+    return "NaN and Infinity are not JSON"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path as FilePath
 from typing import Any, Literal
 
@@ -14,6 +16,24 @@ from conformance.evidence import Principal
 from conformance.target import Target
 
 OfferState = Literal["offered", "not_offered", "detected"]
+
+#: What a caller may say about one call, and so the names that may stand in a template.
+PARAMETERS = (
+    "prompt",  # one user message
+    "system",  # the instruction before it
+    "messages",  # the whole conversation, instead of the two
+    "model",
+    "max_output_tokens",
+    "temperature",
+    "seed",
+    "idempotency_key",  # as the vendor's header
+    "idempotency_key_body",  # as a field of the body
+    "sandbox",
+    "text",
+    "min_confidence",
+    "turn_id",
+    "code",
+)
 
 
 class DialectError(ValueError):
@@ -30,13 +50,13 @@ class Offer:
 
 @dataclass(frozen=True)
 class Operation:
-    """How one abstract operation is called. ``body`` and ``query`` are templates, None for none."""
+    """How one abstract operation is called: templates of path, query, headers and body (None: no body)."""
 
     method: str
     path: str
     headers: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, Any] = field(default_factory=dict)
-    body: Any = None
+    body: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -48,10 +68,25 @@ class Auth:
 
 
 @dataclass(frozen=True)
+class Messages:
+    """How a conversation is written.
+
+    ``item``: the template of one message, None if it is the contract's ``{role, content}``.
+    ``roles``: what the vendor calls ``system``, ``user`` or ``assistant`` where it differs.
+    ``apart``: the system text is no message; the templates place it themselves as ``{system}``.
+    """
+
+    item: Mapping[str, Any] | None = None
+    roles: Mapping[str, str] = field(default_factory=dict)
+    apart: bool = False
+
+
+@dataclass(frozen=True)
 class Classification:
     """One rule that maps an error onto a contract code. All conditions given must hold.
 
-    ``code`` is ``same`` where the vendor's code is the contract's. ``details``: names and where their values are.
+    ``code`` is ``same`` where the vendor's code is the contract's.
+    ``match`` searches the message; what its named groups capture becomes a detail, as does what ``details`` finds.
     """
 
     code: str
@@ -64,11 +99,14 @@ class Classification:
 
     @property
     def looks_at_body(self) -> bool:
+        """Whether it has a condition other than the status."""
         return bool(self.raw_codes or self.types or self.when or self.match)
 
 
 @dataclass(frozen=True)
 class ErrorRules:
+    """Where the facts of an error are (every name of ``ERROR_FACTS``), and the ordered classification."""
+
     facts: Mapping[str, Rule]
     classify: tuple[Classification, ...]
 
@@ -83,7 +121,8 @@ class StreamError:
     status: Rule | None = None
 
     def applies(self, event: str, document: Any) -> bool:
-        return event in self.events or (self.when is not None and bool(self.when.find(document)))
+        """Whether an event is an error, by its name or because ``when`` selects something other than null."""
+        return event in self.events or (self.when is not None and self.when.has_value(document))
 
 
 @dataclass(frozen=True)
@@ -97,7 +136,11 @@ class Terminal:
 
 @dataclass(frozen=True)
 class StreamRules:
-    """``known``: the named events that carry facts (empty: all). ``ignore``: named events without meaning."""
+    """The grammar of a stream and where its facts are (every name of ``STREAM_FACTS``).
+
+    ``sentinels``: data that is no JSON but belongs to the format. ``error`` None: there is no error event.
+    ``known``: names of the events that must carry JSON (empty: all). ``ignore``: events without meaning.
+    """
 
     facts: Mapping[str, Rule]
     terminal: Terminal
@@ -110,13 +153,19 @@ class StreamRules:
 
 @dataclass(frozen=True)
 class Dialect:
-    """A vendor's wire format in the contract's words. ``name`` identifies it in reports."""
+    """A vendor's wire format in the contract's words.
+
+    ``answer`` and ``headers`` have a rule for every name of ``ANSWER_FACTS`` and ``HEADER_FACTS``.
+    ``provocations``: call parameters (:data:`PARAMETERS`) that trigger a rare behaviour.
+    """
 
     name: str
     version: str
     title: str
     written_for: Mapping[str, str]
     auth: Auth
+    messages: Messages
+    request_headers: Mapping[str, str]
     capabilities: Mapping[str, Offer]
     operations: Mapping[str, Operation]
     answer: Mapping[str, Rule]
@@ -142,23 +191,27 @@ class Dialect:
 
 def builtin_dialects() -> list[str]:
     """Names of the dialects that ship with the suite."""
-    folder = FilePath(__file__).parent
-    return sorted(p.stem for p in folder.glob("*.yaml"))
+    return sorted(
+        entry.name.removesuffix(".yaml") for entry in _folder().iterdir() if entry.name.endswith(".yaml")
+    )
 
 
 def load_dialect(name_or_path: str) -> Dialect:
-    """A built-in dialect by name, or one from a YAML file.
+    """A built-in dialect by name, or one from a YAML file (``*.yaml``, ``*.yml``).
 
     Raises:
         DialectError: there is none, or it is not valid.
     """
-    from conformance.dialects.load import read_dialect
+    from conformance.dialects.load import read_dialect  # it builds on this module
 
     if name_or_path in builtin_dialects():
-        return read_dialect(FilePath(__file__).parent / f"{name_or_path}.yaml")
-    path = FilePath(name_or_path)
-    if path.suffix in (".yaml", ".yml"):
-        return read_dialect(path)
+        return read_dialect(FilePath(str(_folder() / f"{name_or_path}.yaml")))
+    if name_or_path.endswith((".yaml", ".yml")):
+        return read_dialect(FilePath(name_or_path))
     raise DialectError(
         f"there is no dialect '{name_or_path}': choose {', '.join(builtin_dialects())}, or name a .yaml file"
     )
+
+
+def _folder() -> Traversable:
+    return files("conformance.dialects")

@@ -35,9 +35,13 @@ class Path:
         except (jsonpath.JSONPathError, RecursionError):
             return []  # nested deeper than the library descends: as if nothing were there
 
+    def has_value(self, document: Any) -> bool:
+        """Whether anything other than null is selected: some servers send ``"error": null`` always."""
+        return any(value is not None for _, value in self.find(document))
+
     @property
     def where(self) -> str:
-        """Where the value would be: a JSON Pointer if the path can select only one place, else the path itself."""
+        """Where the value would be: a JSON Pointer if the path selects one place only, else the path."""
         return self.text if self.steps is None else pointer(self.steps)
 
 

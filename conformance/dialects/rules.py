@@ -20,7 +20,7 @@ from conformance.evidence import Exchange
 
 Take = Literal["last", "max", "sum"]
 CLOCK_SKEW = 2.0
-"""Seconds by which the server's Date may differ from our clock before its own clock is the one to count from."""
+"""Seconds by which the server's Date may differ from our clock before its clock is the one to count from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,10 @@ class Rule:
     take: Take = "last"
 
     def read(self, document: Any, exchange: Exchange, event: str | None = None) -> Fact:
-        """The first alternative that gives a value other than null. ``event`` is the name of a stream's event."""
+        """The first alternative that gives a value other than null.
+
+        ``event`` is the name of the event if the document is the data of one.
+        """
         if self.unsupported is not None:
             return Fact(None, self.unsupported, "unsupported")
         for source in self.sources:
@@ -78,7 +81,7 @@ def compile_rule(spec: Any) -> Rule:
     if isinstance(spec, Mapping) and "unsupported" in spec:
         return Rule(unsupported=str(spec["unsupported"]))
     alternatives: Sequence[Any] = spec if isinstance(spec, list) else [spec]
-    take = next((a["take"] for a in alternatives if isinstance(a, Mapping) and "take" in a), "last")
+    take: Take = next((a["take"] for a in alternatives if isinstance(a, Mapping) and "take" in a), "last")
     return Rule(tuple(_compile_source(a) for a in alternatives), take=take)
 
 
@@ -142,8 +145,8 @@ def _combine(source: Source, nodes: list[tuple[str, Any]]) -> tuple[str, Any] | 
 def answered_at(exchange: Exchange) -> float:
     """Unix time from which the answer's instants count.
 
-    That is when its head arrived by our clock; if the server's ``Date`` shows that the two clocks disagree, then
-    the server's, since its instants come from the same clock. Never raises.
+    That is when its head arrived by our clock; if the server's ``Date`` shows that the two clocks disagree, it is
+    the server's time, since its instants come from the same clock. Never raises.
     """
     arrived = exchange.started_at + (exchange.t_headers or 0.0)
     date = exchange.header("date")

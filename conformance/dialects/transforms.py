@@ -1,6 +1,7 @@
-"""The closed set of conversions a dialect may ask for. Each takes one value and either converts it or refuses.
+"""The closed set of conversions a dialect may ask for.
 
-A value that cannot be converted is refused with :class:`Refused`; the rule then goes on to its next alternative.
+Each takes one value. One that it cannot convert is refused with :class:`Refused`; the rule then goes on to its next
+alternative.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Any
@@ -159,8 +161,8 @@ def _policies(field_value: str) -> tuple[tuple[str, Mapping[str, Any]], ...]:
         return ()
     found: list[tuple[str, Mapping[str, Any]]] = []
     for member in members:
-        item, parameters = member if isinstance(member, tuple) else (member, {})
-        if isinstance(item, str) or item.__class__.__name__ == "Token":
+        item, parameters = member
+        if isinstance(item, str | http_sf.Token):  # the drafts before 08 named a policy by a Token
             found.append((str(item), parameters))
     return tuple(found)
 
@@ -169,5 +171,6 @@ def rate_limit_parameter(field_value: str, policy: str, parameter: str) -> Any:
     """Parameter of the first member named ``policy`` of a RateLimit(-Policy) field, or refused."""
     for name, parameters in _policies(field_value):
         if name == policy and parameter in parameters:
-            return parameters[parameter]
+            value = parameters[parameter]
+            return float(value) if isinstance(value, Decimal) else value
     raise Refused(field_value)

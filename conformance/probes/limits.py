@@ -118,7 +118,7 @@ def number(fact: Fact) -> float | None:
 
 
 def wait_of(answer: Reading) -> float | None:
-    """Seconds that the answer asks to wait; None if it does not. Of several values the longest, to be fair."""
+    """Seconds that the answer asks to wait, of several values the longest; None if it asks for nothing."""
     header = (answer.header("Retry-After") or "").strip()
     asked = [number(answer.facts["retry_after"]), float(header) if header.isdecimal() else None]
     return max((w for w in asked if w is not None), default=None)

@@ -24,12 +24,10 @@ SYNC_TEXTS = (
 @probe(calls=2, operations=("chat",), tokens=80)
 async def output_limit(session: Session) -> None:
     """A long answer cut short by the output limit, once plain and once streamed."""
-    calls = [session.call("chat", "plain", prompt=LONG_PROMPT, max_output_tokens=OUTPUT_LIMIT, temperature=0)]
+    calls = [session.call("chat", "plain", prompt=LONG_PROMPT, max_output_tokens=OUTPUT_LIMIT)]
     if "chat_stream" in session.dialect.operations:
         calls.append(
-            session.call(
-                "chat_stream", "streamed", prompt=LONG_PROMPT, max_output_tokens=OUTPUT_LIMIT, temperature=0
-            )
+            session.call("chat_stream", "streamed", prompt=LONG_PROMPT, max_output_tokens=OUTPUT_LIMIT)
         )
     await asyncio.gather(*calls)
 

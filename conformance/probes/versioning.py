@@ -39,7 +39,8 @@ async def model_versions(session: Session) -> None:
     listed = await session.call("models", "models")
     models = _models(listed.body)
     pinned = [m["id"] for m in models if m.get("pinned") is True and isinstance(m.get("id"), str)]
-    aliases = [a for m in models for a in (m.get("aliases") or []) if isinstance(a, str)]
+    listings = [m["aliases"] for m in models if isinstance(m.get("aliases"), list)]
+    aliases = [alias for listing in listings for alias in listing if isinstance(alias, str)]
     await asyncio.gather(
         *(
             session.call("chat", f"{kind}:{name}", model=name, prompt="Say yes.", max_output_tokens=4)

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from conformance.report.exhibit import Piece, pieces_of
 from conformance.report.model import Report, counted
@@ -49,6 +49,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
+        prose=_prose,
         text=lambda value: _spans(pieces_of(str(value))),
         attribute=lambda value: visible(str(value)),
         spans=_spans,
@@ -69,6 +70,16 @@ def _environment() -> Environment:
 
 def _spans(pieces: Iterable[Piece]) -> Markup:
     return Markup("").join(_span(piece) for piece in pieces)
+
+
+def _prose(text: str) -> Markup:
+    """A sentence of the catalogue; what stands in backticks is code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if index % 2 else part for index, part in enumerate(parts)
+    )
 
 
 def _span(piece: Piece) -> Markup | str:

@@ -199,12 +199,13 @@ class Page:
         """A whole stream to look at, where no finding shows one."""
         if any(f.exhibit and f.exhibit.picture for f in self.findings):
             return None
-        for reading in self.readings.values():
-            if reading.ok and reading.exchange.is_sse and reading.exchange.left_at is None:
-                picture = stream_picture(reading)
-                if picture:
-                    return reading.exchange, picture
-        return None
+        whole = [
+            r for r in self.readings.values() if r.ok and r.exchange.is_sse and r.exchange.left_at is None
+        ]
+        # The one that came in most pieces shows most.
+        best = max(whole, key=lambda r: len(r.exchange.chunks), default=None)
+        picture = stream_picture(best) if best else None
+        return (best.exchange, picture) if best and picture else None
 
     @property
     def probes(self) -> Sequence[ProbeRecord]:

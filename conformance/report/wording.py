@@ -49,11 +49,11 @@ def remedy(verdict: Verdict, requirement: Requirement) -> str:
     if verdict.result is Result.INCONCLUSIVE:
         return "Run again; if it stays so, ask the vendor how the behaviour is meant."
     if verdict.detail.startswith("not observable"):
-        return "Not to be seen from outside by this suite: ask the vendor for a written statement."
+        return "This suite cannot see it from outside: ask the vendor for a written statement."
     if "budget" in verdict.detail:
         return "Run again with a larger --max-calls."
     if "provocation" in verdict.detail:
         return _REMEDY_BY_METHOD["provoked"]
     if "--" in verdict.detail:
         return "Run again with that option."
-    return _REMEDY_BY_METHOD.get(requirement.method, "Run again once the reason is removed.")
+    return _REMEDY_BY_METHOD.get(requirement.method, "Needs a run in which that is seen.")

@@ -17,7 +17,7 @@ from reference_impl.api.stream import Answer, events, record, stream_response
 from reference_impl.engine.base import Call, EngineError, Finish, FinishReason, ModelTimeoutError
 from reference_impl.exchange import Exchange
 from reference_impl.http.answers import JSON, encode, stored_answer
-from reference_impl.http.wiring import Handler
+from reference_impl.http.dispatch import Handler
 from reference_impl.policies.errors import ContractError
 from reference_impl.policies.events import split_blocks
 from reference_impl.policies.idempotency import Ticket
@@ -55,6 +55,7 @@ def require_media_type(services: Services, exchange: Exchange, media_type: str) 
             "NOT_ACCEPTABLE",
             f"This request is answered as {media_type}, which its Accept header excludes.",
             param="Accept",
+            details={"available": [media_type]},
         )
 
 

@@ -15,7 +15,7 @@ from reference_impl.engine.models import Model
 from reference_impl.engine.sandbox import refuse, stall
 from reference_impl.exchange import Exchange
 from reference_impl.http.answers import JSON, encode
-from reference_impl.http.wiring import Handler
+from reference_impl.http.dispatch import Handler
 from reference_impl.policies.errors import ContractError
 from reference_impl.policies.idempotency import Ticket
 from reference_impl.policies.metadata import AnswerFacts, Usage
@@ -60,7 +60,7 @@ async def _execute(
             "INSUFFICIENT_CONFIDENCE",
             f"The best category has confidence {best['confidence']}, below min_confidence.",
             param="/min_confidence",
-            details={"confidence": best["confidence"], "threshold": threshold, "best_candidate": best["category"]},
+            details={"confidence": best["confidence"], "threshold": threshold, "best_candidate": best},
         )
     usage = Usage(tokens, _OUTPUT_TOKENS)
     await limits.charge(exchange, usage.total)

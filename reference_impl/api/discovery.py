@@ -11,7 +11,7 @@ from reference_impl.engine.classifier import CATEGORIES
 from reference_impl.engine.models import DEFAULT_MODEL
 from reference_impl.engine.sandbox import SCENARIOS
 from reference_impl.http.answers import JSON, encode, json_answer, stored_answer
-from reference_impl.http.wiring import Handler
+from reference_impl.http.dispatch import Handler
 from reference_impl.policies.errors import ContractError
 from reference_impl.services import Services
 from reference_impl.settings import API_VERSION, CONTRACT_VERSION, Allowance, Settings, Tier

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from reference_impl.engine.models import CURRENCY, MODELS, PRICE_VERSION, Model, find_model
 from reference_impl.exchange import Exchange
 from reference_impl.http.answers import json_answer
-from reference_impl.http.wiring import Handler
+from reference_impl.http.dispatch import Handler
 from reference_impl.policies.errors import ContractError
 from reference_impl.services import Services
 

@@ -137,7 +137,8 @@ def stream_response(
     """`blocks` as a response that says why, should the server stop before the end."""
 
     def farewell() -> bytes:
-        error = ContractError("MODEL_OVERLOADED", "The server is stopping; send the request again.")
+        message = "The server is stopping; send the request again."
+        error = ContractError("MODEL_OVERLOADED", message, details={"retry_after_seconds": 1})
         return error_event(services, exchange, answer, error)
 
     return EventStream(

@@ -8,7 +8,7 @@ from reference_impl.api.chat import admit_call, new_chat_id, replay
 from reference_impl.api.prompts import chat_call
 from reference_impl.api.stream import Answer, events, record, stream_response
 from reference_impl.exchange import Exchange
-from reference_impl.http.wiring import Handler
+from reference_impl.http.dispatch import Handler
 from reference_impl.policies.errors import ContractError
 from reference_impl.policies.events import split_blocks
 from reference_impl.runs import Recording

@@ -12,10 +12,13 @@ from reference_impl.store.ledger import StoredAnswer
 
 JSON = "application/json"
 
+# json.dumps with options builds an encoder per call.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 
 def encode(content: Any) -> bytes:
     """JSON as this server writes it: UTF-8, compact."""
-    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+    return _ENCODER.encode(content).encode()
 
 
 def json_answer(content: Any, status: int = 200, location: str | None = None) -> Response:

@@ -12,7 +12,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from reference_impl.exchange import Exchange, RequestHeaders, origin_of
-from reference_impl.http.wiring import CONTEXT, admit, unsupported_media_type
+from reference_impl.http.dispatch import CONTEXT
+from reference_impl.http.wiring import admit, unsupported_media_type
 from reference_impl.policies import Policies
 from reference_impl.policies.errors import ContractError
 from reference_impl.settings import BASE_PATH

@@ -67,8 +67,9 @@ def check_body(operation: Operation, payload: Any) -> None:
     raise invalid_request(errors)
 
 
-def check_query(operation: Operation, query: Mapping[str, list[str]]) -> None:
-    """Raise INVALID_REQUEST when a declared query parameter is missing, repeated or malformed."""
+def check_query(operation: Operation, query: Mapping[str, list[str]]) -> dict[str, str | None]:
+    """The declared query parameters; INVALID_REQUEST when one is missing, repeated or malformed."""
+    values_by_name: dict[str, str | None] = {}
     for parameter in operation.query:
         values = query.get(parameter.name, [])
         if not values and parameter.required:
@@ -77,6 +78,8 @@ def check_query(operation: Operation, query: Mapping[str, list[str]]) -> None:
             raise _bad_query(parameter.name, "is given more than once")
         if values and not parameter.schema.is_valid(values[0]):
             raise _bad_query(parameter.name, "does not have the documented form")
+        values_by_name[parameter.name] = values[0] if values else None
+    return values_by_name
 
 
 def invalid_request(errors: list[dict[str, str]]) -> ContractError:

@@ -10,25 +10,21 @@ from connexion.apps.asynchronous import AsyncApp
 from connexion.datastructures import MediaTypeDict
 from connexion.exceptions import ResolverError
 from connexion.middleware.abstract import ROUTING_CONTEXT
-from connexion.middleware.context import ContextMiddleware
 from connexion.middleware.request_validation import RequestValidationMiddleware
 from connexion.middleware.routing import RoutingMiddleware
 from connexion.middleware.security import SecurityMiddleware
+from connexion.operations import OpenAPIOperation
 from connexion.resolver import Resolver
-from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope
 
 from reference_impl.exchange import Exchange
 from reference_impl.http.body import read_body, refuse_oversize
+from reference_impl.http.dispatch import CONTEXT, Dispatch, Handler
 from reference_impl.http.schema import Operation, check_body, check_query, compile_operations
 from reference_impl.policies import Policies
 from reference_impl.policies.errors import ContractError
 from reference_impl.settings import BASE_PATH, Settings
 from spec.editions import to_30
-
-Handler = Callable[..., Awaitable[Response]]
-
-CONTEXT = "connexion_context"
 
 
 def connexion_app(
@@ -37,12 +33,12 @@ def connexion_app(
     """The application without its outermost layer; every refusal leaves it as an exception.
 
     Left out of Connexion's stack: its error middlewares (the entry answers for every error), Swagger UI,
-    response validation and lifespan. Handlers get `exchange`, `payload` and path parameters by name.
+    response validation and lifespan. `Dispatch` calls the handlers.
     """
     validation = _Validation(compile_operations(document), policies, settings)
     app = AsyncApp(
         __name__,
-        middlewares=[_StrictRouting, SecurityMiddleware, RequestValidationMiddleware, ContextMiddleware],
+        middlewares=[_StrictRouting, SecurityMiddleware, RequestValidationMiddleware, Dispatch],
         resolver=Resolver(_lookup(handlers)),
         security_map={"bearer": _bearer(policies)},
         validator_map={
@@ -54,6 +50,7 @@ def connexion_app(
     dispatch: Any = app.middleware.app
     dispatch.router.redirect_slashes = False
     app.add_api(to_30(document), base_path=BASE_PATH)
+    app.middleware.apis[-1].specification.operation_cls = _Operation
     application: ASGIApp = app
     return application
 
@@ -83,6 +80,18 @@ class _StrictRouting(RoutingMiddleware):
         mount.app.redirect_slashes = False
 
 
+class _Operation(OpenAPIOperation):
+    """Connexion searches and rebuilds the body's definition several times per request; it never changes."""
+
+    def body_definition(self, content_type: str | None = None) -> dict[str, Any]:
+        known = self.__dict__.setdefault("_definitions", {})
+        if content_type not in known:
+            # Other media types are refused before they come here, so nobody can make this grow.
+            known[content_type] = super().body_definition(content_type)
+        definition: dict[str, Any] = known[content_type]
+        return definition
+
+
 class _Validation:
     """Connexion's parameter and body validator in one, shared by all requests of a server."""
 
@@ -101,10 +110,11 @@ class _Validation:
                 "NOT_ACCEPTABLE",
                 f"This operation answers as {' or '.join(operation.produces)}; change the Accept header.",
                 param="Accept",
+                details={"available": list(operation.produces)},
             )
         if operation.query:
             query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-            check_query(operation, query)
+            scope["extensions"][CONTEXT].update(check_query(operation, query))
 
     async def wrap_receive(self, receive: Receive, *, scope: Scope) -> tuple[Receive, Scope]:
         """Read, parse and validate the body once; the handler gets the value as `payload`."""

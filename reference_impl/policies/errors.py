@@ -14,6 +14,8 @@ from spec.errors import ERRORS
 JSON = "application/json"
 PROBLEM = "application/problem+json"
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 
 class ContractError(Exception):
     """An answer other than success. `code` is a key of the error table, which gives status and type.
@@ -91,7 +93,7 @@ class Envelope:
 
     @staticmethod
     def _rendered(error: ContractError, media_type: str, content: dict[str, Any]) -> Rendered:
-        encoded = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+        encoded = _ENCODER.encode(content).encode()
         return Rendered(error.status, media_type, encoded, tuple(error.headers.items()))
 
 

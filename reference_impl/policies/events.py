@@ -11,6 +11,9 @@ import json
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+# json.dumps with options builds an encoder per call, here per token.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 
 class EventWriter(Protocol):
     """Writes events."""
@@ -33,7 +36,7 @@ class PlainEvents:
 
     def event(self, data: Mapping[str, Any], name: str | None = None) -> bytes:
         """JSON never contains a raw line break, so one `data` line is always enough."""
-        line = f"data: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n"
+        line = f"data: {_ENCODER.encode(data)}\n\n"
         return (line if name is None else f"event: {name}\n{line}").encode()
 
     def done(self) -> bytes:

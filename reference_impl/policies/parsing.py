@@ -33,7 +33,7 @@ class StrictJson:
             valid = body[: problem.start].decode("utf-8")
             raise _invalid("It is not UTF-8.", valid, len(valid)) from None
         try:
-            value = json.loads(text, object_pairs_hook=_unique, parse_float=_finite, parse_constant=_refuse)
+            value = _DECODER.decode(text)
             if _SURROGATE_ESCAPE.search(text):
                 # Escaped pairs are one character by now; what is left of the surrogate range stands alone.
                 json.dumps(value, ensure_ascii=False).encode("utf-8")
@@ -64,6 +64,9 @@ def _finite(text: str) -> float:
 
 def _refuse(_constant: str) -> NoReturn:
     raise ValueError("not a JSON value")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_finite, parse_constant=_refuse)
 
 
 def _faults(text: str) -> Iterator[tuple[str, int]]:

@@ -122,13 +122,16 @@ def test_auth_15_compares_all_but_the_words() -> None:
 
 def test_auth_16_reads_the_record_of_leaks() -> None:
     exchanges = (answer({}, id="x0001"), answer({}, id="x0002"))
-    auth.test_no_response_contains_a_credential(exchanges, gathered("secrets", notes={"leaks": []}))
+    target = {"principals": ["main"]}
+    clean = gathered("secrets", notes={"leaks": []})
+    auth.test_no_response_contains_a_credential(exchanges, clean, target)
     with pytest.raises(Violation, match="x0002"):
         auth.test_no_response_contains_a_credential(
-            exchanges, gathered("secrets", notes={"leaks": ["x0002"]})
+            exchanges, gathered("secrets", notes={"leaks": ["x0002"]}), target
         )
-    with pytest.raises(NotTested):
-        auth.test_no_response_contains_a_credential(exchanges, gathered("secrets", outcome="skipped"))
+    for secrets, known in ((gathered("secrets", outcome="skipped"), target), (clean, {"principals": []})):
+        with pytest.raises(NotTested):
+            auth.test_no_response_contains_a_credential(exchanges, secrets, known)
 
 
 def test_auth_23_wants_the_public_documents_public() -> None:
@@ -156,10 +159,10 @@ def test_auth_24_wants_a_foreign_turn_to_be_unknown() -> None:
 def test_auth_25_compares_with_the_usual_case() -> None:
     usual = gathered("baseline", answer({"data": []}, role="models"))
     lower = answer({"data": []}, role="lower_case_scheme", operation="models")
-    auth.test_the_scheme_is_matched_in_any_case(probe(lower), usual)
+    auth.test_the_scheme_is_matched_in_any_case(probe(NONE, lower), usual)
     with pytest.raises(Violation):
         auth.test_the_scheme_is_matched_in_any_case(
-            probe(refused("lower_case_scheme", operation="models")), usual
+            probe(NONE, refused("lower_case_scheme", operation="models")), usual
         )
     with pytest.raises(NotTested, match="Bearer"):
         auth.test_the_scheme_is_matched_in_any_case(probe(NONE), usual)

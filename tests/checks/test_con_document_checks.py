@@ -11,6 +11,7 @@ from conformance.checks import test_con_document as con
 from conformance.reading import Reading
 from conformance.verdict import NotTested, Violation
 
+TARGET = {"base_url": "http://127.0.0.1:8000/api/v1"}
 COMMON = {"X-Request-Id": "req_1", "API-Version": "2026-11-01", "Cache-Control": "no-store"}
 HEALTH = {"status": "ok", "version": "1.0.0"}
 ERROR = {
@@ -39,29 +40,29 @@ def test_a_described_answer_passes_all_four() -> None:
         answer({}, method="DELETE", path="/api/v1/chat", status=405),
         answer(b"", method="HEAD", path="/api/v1/health"),
     )
-    assert con.test_every_status_is_declared(run) == "2 answers of 1 operations"
-    assert con.test_every_body_matches_its_schema(run) == "2 bodies match their schemas"
-    con.test_every_media_type_is_declared(run)
-    con.test_every_required_header_is_there_and_valid(run)
+    assert con.test_every_status_is_declared(run, TARGET) == "2 answers of 1 operations"
+    assert con.test_every_body_matches_its_schema(run, TARGET) == "2 bodies match their schemas"
+    con.test_every_media_type_is_declared(run, TARGET)
+    con.test_every_required_header_is_there_and_valid(run, TARGET)
 
 
 def test_con_01_catches_an_undeclared_status() -> None:
     with pytest.raises(Violation, match="418"):
-        con.test_every_status_is_declared((health(), health(status=418)))
+        con.test_every_status_is_declared((health(), health(status=418)), TARGET)
 
 
 def test_con_02_names_the_place_in_the_body() -> None:
     broken = {"error": ERROR | {"retryable": "no"}}
     with pytest.raises(Violation, match="/error/retryable"):
-        con.test_every_body_matches_its_schema((health(broken, status=406),))
+        con.test_every_body_matches_its_schema((health(broken, status=406),), TARGET)
     with pytest.raises(Violation):
-        con.test_every_body_matches_its_schema((health(b"{", status=200),))
+        con.test_every_body_matches_its_schema((health(b"{", status=200),), TARGET)
 
 
 def test_con_03_catches_an_undeclared_media_type() -> None:
     for content_type in ("text/html", "text/plain; charset=utf-8", None):
         with pytest.raises(Violation):
-            con.test_every_media_type_is_declared((health(content_type=content_type),))
+            con.test_every_media_type_is_declared((health(content_type=content_type),), TARGET)
 
 
 @pytest.mark.parametrize(
@@ -75,13 +76,13 @@ def test_con_03_catches_an_undeclared_media_type() -> None:
 def test_con_04_catches_missing_and_malformed_headers(wrong: dict[str, str | None]) -> None:
     name = next(iter(wrong))
     with pytest.raises(Violation, match=name):
-        con.test_every_required_header_is_there_and_valid((health(extra=wrong),))
+        con.test_every_required_header_is_there_and_valid((health(extra=wrong),), TARGET)
 
 
 def test_con_04_catches_a_header_that_came_twice() -> None:
     twice = (*COMMON.items(), ("X-Request-Id", "req_2"))
     with pytest.raises(Violation, match="one X-Request-Id"):
-        con.test_every_required_header_is_there_and_valid((health(headers=twice),))
+        con.test_every_required_header_is_there_and_valid((health(headers=twice),), TARGET)
 
 
 def test_nothing_described_is_not_tested() -> None:
@@ -91,5 +92,6 @@ def test_nothing_described_is_not_tested() -> None:
         con.test_every_media_type_is_declared,
         con.test_every_required_header_is_there_and_valid,
     ):
-        with pytest.raises(NotTested):
-            check((answer({}, method="GET", path="/elsewhere"),))
+        for path in ("/elsewhere", "/api/v999/models", "/api/v1/../v999/models"):
+            with pytest.raises(NotTested):
+                check((answer({}, method="GET", path=path),), TARGET)

@@ -151,18 +151,28 @@ def repeated(text: str, **more: Any) -> Reading:
 
 
 def test_con_19_tells_damage_from_disobedience() -> None:
+    usual = gathered("baseline", answer({}, role="chat"))
     echoed = gathered("contract_edges", unknown_field(param=f"/{UNKNOWN_FIELD}"))
-    con.test_text_beyond_ascii_survives(edges(repeated(f"Sure: {ECHO}")), echoed)
-    con.test_text_beyond_ascii_survives(edges(repeated(ECHO + " \ufffd\ufffd")), NOTHING)
+
+    def asked(reading: Reading, contract: Probed = NOTHING, baseline: Probed = usual) -> str:
+        return con.test_text_beyond_ascii_survives(edges(reading), contract, baseline)
+
+    asked(repeated(f"Sure: {ECHO}"), echoed)
+    asked(repeated(ECHO + " \ufffd\ufffd"))
     with pytest.raises(Inconclusive):
-        con.test_text_beyond_ascii_survives(edges(repeated("I would rather not.")), echoed)
+        asked(repeated("I would rather not."), echoed)
     for damaged in (ECHO.replace("本", "\ufffd"), ECHO.encode().decode("latin-1")):
         with pytest.raises(Violation):
-            con.test_text_beyond_ascii_survives(edges(repeated(damaged)), NOTHING)
+            asked(repeated(damaged))
     with pytest.raises(Violation):
-        con.test_text_beyond_ascii_survives(
-            edges(repeated(ECHO)), gathered("contract_edges", unknown_field(param="/aiconform_???_?_?"))
-        )
+        asked(repeated(ECHO), gathered("contract_edges", unknown_field(param="/aiconform_???_?_?")))
+    refusal = refused("non_ascii", error("INVALID_REQUEST"))
+    with pytest.raises(Violation):
+        asked(refusal)
+    with pytest.raises(Inconclusive):
+        asked(refusal, baseline=gathered("baseline", answer({}, status=400, role="chat")))
+    with pytest.raises(Inconclusive):
+        asked(refused("non_ascii", error("CONTENT_FILTER_TRIGGERED")))
 
 
 def test_con_21_looks_into_every_object() -> None:

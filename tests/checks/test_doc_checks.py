@@ -12,6 +12,7 @@ from conformance.checks import test_doc as doc
 from conformance.reading import Probed, Reading
 from conformance.verdict import Violation
 
+TARGET = {"base_url": "http://127.0.0.1:8000/api/v1"}
 DESCRIPTION: dict[str, Any] = {
     "openapi": "3.2.0",
     "info": {"title": "t", "version": "1.0.0"},
@@ -87,17 +88,19 @@ def test_doc_01_wants_the_operations_that_ran() -> None:
         called("GET", "/nowhere", status=404),
         called("GET", "/elsewhere", operation="raw"),
     )
-    assert "2 operations" in doc.test_the_description_served_is_the_one_that_runs(described(DESCRIPTION), ran)
+    assert "2 operations" in doc.test_the_description_served_is_the_one_that_runs(
+        described(DESCRIPTION), ran, TARGET
+    )
     for bad in (called("GET", "/api/v1/chat"), called("GET", "/api/v1/errors")):
         with pytest.raises(Violation, match="described"):
-            doc.test_the_description_served_is_the_one_that_runs(described(DESCRIPTION), (bad,))
+            doc.test_the_description_served_is_the_one_that_runs(described(DESCRIPTION), (bad,), TARGET)
     for document, version in (
         (DESCRIPTION, "1.1.0"),
         ("<html>", "1.0.0"),
         (changed("openapi", to="2.0"), "1.0.0"),
     ):
         with pytest.raises(Violation):
-            doc.test_the_description_served_is_the_one_that_runs(described(document, version), ran)
+            doc.test_the_description_served_is_the_one_that_runs(described(document, version), ran, TARGET)
 
 
 CHAT = ("paths", "/chat", "post")
@@ -120,6 +123,11 @@ def test_doc_03_wants_summaries_and_examples() -> None:
         changed("components", "examples", "short", "dataValue", to={"text": 1}),
         changed("components", "examples", to={}),
         changed("paths", to={}),
+        changed("paths", to=[]),
+        changed(*REQUEST, "schema", to={"$ref": "#/components/schemas/Nowhere"}),
+        changed(*REQUEST, "schema", to={"type": "strng"}),
+        changed(*REQUEST, "schema", to={"properties": {"text": {"pattern": "("}}}),
+        changed(*CHAT, "responses", "404", "$ref", to="#/components/responses/Nowhere"),
     ],
 )
 def test_doc_03_finds_what_is_missing_or_wrong(document: Any) -> None:

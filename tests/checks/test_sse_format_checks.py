@@ -7,7 +7,7 @@ from sample_streams import BOTH, changed, good, sent
 from conformance.checks import test_sse_format as checks
 from conformance.verdict import Inconclusive, NotTested, Violation
 
-TEXT = "Repeat exactly: 日本語のテスト 🎉"
+TEXT = "Repeat exactly: The 日本語のテスト 🎉 Größe, 10 €brown fox."
 
 
 @pytest.mark.parametrize("speaks", BOTH)
@@ -79,10 +79,12 @@ def test_sse_09_names_invalid_bytes_and_replaced_characters() -> None:
     cut = sent("openai-chat", changed(good("openai-chat"), b"quick ", b"\xe6\x97 "), params=params)
     with pytest.raises(Violation, match="byte"):
         check((cut,), gathered("stream_unicode", cut))
-    replaced = changed(good("openai-chat"), b"quick ", "日本語のテス\ufffd\ufffd 🎉".encode())
-    bad = sent("openai-chat", replaced, role="unicode", params=params)
-    with pytest.raises(Violation, match="U\\+FFFD"):
-        check((bad,), gathered("stream_unicode", bad))
+    replaced = changed(good("openai-chat"), b"quick ", "日本語のテス\ufffd\ufffd 🎉 Größe, 10 €".encode())
+    all_but_latin = changed(good("openai-chat"), b"quick ", "\ufffd\ufffd \ufffd Größe, 10 \ufffd".encode())
+    for events in (replaced, all_but_latin):
+        bad = sent("openai-chat", events, role="unicode", params=params)
+        with pytest.raises(Violation, match=r"U\+FFFD"):
+            check((bad,), gathered("stream_unicode", bad))
 
 
 def test_sse_09_does_not_blame_a_server_for_what_its_model_says() -> None:

@@ -124,7 +124,12 @@ def test_sync_06_catches_a_limit_that_is_not_kept_or_not_said() -> None:
     for bad in (chat("stop", 5), chat("stop", 90), chat("length", 6)):
         with pytest.raises(Violation):
             sync.test_the_output_limit_is_kept_and_said(gathered("p", bad))
-    for undecided in (chat("stop", 3), chat("content_filter", 5), chat("stop", None)):
+    for undecided in (
+        chat("length", 5, status=400),
+        chat("stop", 3),
+        chat("content_filter", 5),
+        chat("stop", None),
+    ):
         with pytest.raises(Inconclusive):
             sync.test_the_output_limit_is_kept_and_said(gathered("p", undecided))
 
@@ -139,7 +144,11 @@ def test_sync_07_compares_reasons_where_the_limit_was_reached() -> None:
     ):
         with pytest.raises(Violation):
             sync.test_plain_and_streamed_answers_end_alike(gathered("p", plain, other))
-    for plain, other in ((chat("length", 5), streamed("stop", 3)), (chat("stop", 3), streamed("stop", 3))):
+    for plain, other in (
+        (chat("length", 5), streamed("stop", 3)),
+        (chat("stop", 3), streamed("stop", 3)),
+        (chat("stop", 20), streamed("stop", 20)),
+    ):
         with pytest.raises(Inconclusive):
             sync.test_plain_and_streamed_answers_end_alike(gathered("p", plain, other))
 

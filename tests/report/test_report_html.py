@@ -242,6 +242,15 @@ def test_the_file_stays_below_three_megabytes(body: bytes) -> None:
     assert "x0249" in source
 
 
+def test_backticks_of_the_catalogue_become_code() -> None:
+    failed = samples.verdict("SSE-04", Result.FAIL, expected="so", seen="not")
+    report = samples.report((failed,))
+    wanted = {"SSE-04": samples.requirement("SSE-04", why="A `4XX <b>` range.", fix="An odd ` stays.")}
+    page = Document(render_html(replace(report, requirements=wanted)))
+    assert ("code", "4XX <b>") in page.texts
+    assert ("dd", "An odd ` stays.") in page.texts
+
+
 def test_a_run_without_a_finding_says_so() -> None:
     kept = samples.report((samples.verdict("SSE-04", Result.PASS, "14 streams end with [DONE]"),))
     page = Document(render_html(kept))
