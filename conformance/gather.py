@@ -114,7 +114,9 @@ async def gather(
             interrupted = True
     for probe in planned.probes:
         records.setdefault(probe.name, ProbeRecord(probe.name, "stopped", "the run was interrupted"))
-    records[SECRETS] = ProbeRecord(SECRETS, "done", notes={"leaks": _leaks(run.exchanges, target.keys.values())})
+    records[SECRETS] = ProbeRecord(
+        SECRETS, "done", notes={"leaks": _leaks(run.exchanges, target.keys.values())}
+    )
     evidence = Evidence(
         target={**run.target.public(), "calls_planned": planned.calls},
         dialect=dialect.name,

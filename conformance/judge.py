@@ -53,14 +53,18 @@ def judge(
     """One verdict per requirement, in the order given."""
     bench = Bench(evidence, dialect)
     return [
-        verdict_without_check(r)
+        verdict_without_check(r, dialect)
         if r.id not in checks
         else evaluate(checks[r.id], r, bench, {n: bench.resolve(n) for n in checks[r.id].needs})
         for r in requirements
     ]
 
 
-def verdict_without_check(requirement: Requirement) -> Verdict:
+def verdict_without_check(requirement: Requirement, dialect: Dialect) -> Verdict:
+    """NOT_OFFERED where the capability is not offered anyway, else NOT_TESTED with the written reason."""
+    not_offered = _not_offered(requirement, dialect)
+    if not_offered:
+        return _verdict(requirement, Result.NOT_OFFERED, not_offered)
     reason = requirement.unchecked or "no check exists for this requirement yet"
     return _verdict(requirement, Result.NOT_TESTED, f"not observable by this suite: {reason}")
 

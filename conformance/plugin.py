@@ -18,15 +18,28 @@ if TYPE_CHECKING:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("aiconform", "conformance of an AI API")
-    group.addoption("--target", metavar="URL", help="base URL of the API to judge, for instance http://127.0.0.1:8000/api/v1")
-    group.addoption("--dialect", metavar="NAME", default="contract", help="its wire format: a built-in dialect or a YAML file")
-    group.addoption("--key", metavar="KEY", help="credential (default: the environment variable AICONFORM_KEY)")
+    group.addoption(
+        "--target",
+        metavar="URL",
+        help="base URL of the API to judge, for instance http://127.0.0.1:8000/api/v1",
+    )
+    group.addoption(
+        "--dialect",
+        metavar="NAME",
+        default="contract",
+        help="its wire format: a built-in dialect or a YAML file",
+    )
+    group.addoption(
+        "--key", metavar="KEY", help="credential (default: the environment variable AICONFORM_KEY)"
+    )
     group.addoption("--other-key", metavar="KEY", help="credential of a second principal")
     group.addoption("--limited-key", metavar="KEY", help="credential whose limits may be exhausted")
     group.addoption("--model", metavar="ID", help="model to call (default: the target's first)")
     group.addoption("--only", metavar="IDS", help="requirements to judge, for instance SSE-04,ERR-*")
     group.addoption("--max-calls", metavar="N", type=int, help="never send more than N requests")
-    group.addoption("--evidence", metavar="DIR", help="judge saved evidence instead of a target; nothing is sent")
+    group.addoption(
+        "--evidence", metavar="DIR", help="judge saved evidence instead of a target; nothing is sent"
+    )
     group.addoption("--out", metavar="DIR", help="write the evidence, report.html and report.json here")
 
 

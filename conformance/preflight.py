@@ -48,4 +48,6 @@ def refuse_unusable(baseline: Sequence[Exchange], dialect: Dialect) -> None:
 
 
 def _is_html(exchange: Exchange) -> bool:
-    return exchange.media_type == "text/html" or exchange.content[:200].lstrip().lower().startswith((b"<!doctype", b"<html"))
+    return exchange.media_type == "text/html" or exchange.content[:200].lstrip().lower().startswith(
+        (b"<!doctype", b"<html")
+    )

@@ -74,7 +74,9 @@ class Probed:
             raise NotTested(self.record.reason or f"probe {self.record.name} did not send '{role}'")
         failure = reading.exchange.failure
         if failure is not None:
-            raise Inconclusive(f"{reading.exchange.id} has no complete response: {failure.kind}, {failure.detail}")
+            raise Inconclusive(
+                f"{reading.exchange.id} has no complete response: {failure.kind}, {failure.detail}"
+            )
         return reading
 
     def get(self, role: str) -> Reading | None:

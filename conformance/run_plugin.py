@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
 from typing import Any, NoReturn
 
 import pytest
@@ -49,7 +48,9 @@ class RunPlugin:
         self.state.evidence, self.state.bench = evidence, Bench(evidence, self.state.settings.dialect)
         for requirement in self.wanted.values():
             if requirement.id not in self.state.checks and requirement.unchecked:
-                self.state.verdicts[requirement.id] = verdict_without_check(requirement)
+                self.state.verdicts[requirement.id] = verdict_without_check(
+                    requirement, self.state.settings.dialect
+                )
 
     def _evidence(self) -> Evidence:
         """Gather, or load; whatever prevents it ends the session with one line."""
@@ -95,12 +96,12 @@ class RunPlugin:
         self.state.stopped = (message, code)
         pytest.exit(message, returncode=code)
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
         """Call a check through the judge, so that pytest and ``aiconform judge`` give the same verdict."""
         requirement = self.wanted.get(_requirement(pyfuncitem) or "")
         if requirement is None:
-            return (yield)
+            return None
         assert self.state.bench is not None
         check = self.state.checks[requirement.id]
         arguments = {name: pyfuncitem.funcargs[name] for name in check.needs}

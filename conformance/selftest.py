@@ -99,7 +99,9 @@ def summary(outcomes: Iterable[Outcome]) -> dict[str, Any]:
         "variants": len(variants),
         "false_alarms": sum(o.false_alarm for o in variants),
         "survivors": [o.subject.name for o in mutants if not o.killed],
-        "flagged_variants": {o.subject.name: [f"{v.id} {v.detail}" for v in o.flagged] for o in variants if o.flagged},
+        "flagged_variants": {
+            o.subject.name: [f"{v.id} {v.detail}" for v in o.flagged] for o in variants if o.flagged
+        },
         "checks": len(CHECKS),
         "checks_that_killed": len(killers),
         "matrix": {o.subject.name: {v.id: str(v.result) for v in o.hits} for o in mutants},

@@ -20,7 +20,7 @@ from conformance.target import Limits, Target
 from conformance.wire.http import Recorded, Wire
 
 BREAKER = 4
-"""Transport failures in a row, without one complete response between them, after which the target counts as down."""
+"""Calls in a row without any response head after which the target counts as down."""
 
 PATIENCE = 30.0
 """Seconds after the start of a run until which a probe still waits as long as a 429 asks, and sends again."""
@@ -58,7 +58,7 @@ class Run:
         if self.target.max_calls is not None and self.calls >= self.target.max_calls:
             raise RunStopped(f"the budget of {self.target.max_calls} calls is used up")
         if self._failures >= BREAKER:
-            raise RunStopped(f"the target is down: {self._failures} calls in a row got no complete response")
+            raise RunStopped(f"the target is down: {self._failures} calls in a row got no response")
         self.calls += 1
         self._on_call(self.calls)
 
@@ -77,7 +77,7 @@ class Run:
     def note(self, exchange: Exchange) -> None:
         self.exchanges.append(exchange)
         if exchange.left_at is None:
-            self._failures = self._failures + 1 if exchange.failure else 0
+            self._failures = self._failures + 1 if exchange.status is None else 0
 
     def next_id(self) -> str:
         return f"x{next(self._ids):04d}"
@@ -133,7 +133,8 @@ class Session:
         """Send one abstract operation (``chat``, ``chat_stream``, ``classify``, ``models``, …) and record it.
 
         ``headers`` replace those of the same name in any case (an empty value removes one). ``body`` replaces the
-        dialect's body byte for byte. ``hang_up`` is asked after each chunk with all body bytes so far; True closes the connection.
+        dialect's body byte for byte. ``hang_up`` is asked after each chunk with all body bytes so far; True closes
+        the connection.
         Never raises for what the target does; raises :class:`RunStopped` when the budget is used up.
         """
         params = {"model": self.target.model, **params}
@@ -154,7 +155,12 @@ class Session:
         limits: Limits | None = None,
     ) -> Reading:
         """Send a request that is no operation of the dialect; ``path`` is below the base URL."""
-        sent = Sent(method, self.target.base_url.rstrip("/") + path, self.dialect.auth_headers(self.target, principal), body)
+        sent = Sent(
+            method,
+            self.target.base_url.rstrip("/") + path,
+            self.dialect.auth_headers(self.target, principal),
+            body,
+        )
         return await self._send(sent, "raw", role, principal, {}, headers, None, limits)
 
     async def _send(
@@ -214,7 +220,9 @@ class Session:
         return Probed(record, tuple(Reading(e, self.dialect) for e in self._mine))
 
 
-def _override(headers: tuple[tuple[str, str], ...], changes: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+def _override(
+    headers: tuple[tuple[str, str], ...], changes: Mapping[str, str]
+) -> tuple[tuple[str, str], ...]:
     lowered = {name.lower() for name in changes}
     kept = tuple((k, v) for k, v in headers if k.lower() not in lowered)
     return kept + tuple((k, v) for k, v in changes.items() if v != "")

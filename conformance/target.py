@@ -12,7 +12,6 @@ class TargetError(ValueError):
     """The target is described wrongly; the message says what to change."""
 
 
-
 @dataclass(frozen=True)
 class Limits:
     """Bounds on one exchange. Times in seconds, sizes in bytes; ``total`` includes the body."""
@@ -64,7 +63,9 @@ class Target:
             raise TargetError(f"--max-calls must be at least 1, not {max_calls}")
         for principal, value in given.items():
             if value is not None and not (value.isascii() and value.isprintable() and value.strip() == value):
-                raise TargetError(f"the {principal} key has characters that cannot stand in a header: was it pasted whole?")
+                raise TargetError(
+                    f"the {principal} key has characters that cannot stand in a header: was it pasted whole?"
+                )
         return cls(
             base_url=_base_url(base_url),
             dialect=dialect,
@@ -97,7 +98,9 @@ def _base_url(text: str) -> str:
     if parts.username or parts.password:
         raise TargetError("credentials do not belong in the URL: use --key")
     if parts.query or parts.fragment:
-        raise TargetError(f"'{text}' has a query or fragment: give the base URL, for instance https://host/v1")
+        raise TargetError(
+            f"'{text}' has a query or fragment: give the base URL, for instance https://host/v1"
+        )
     try:
         _ = parts.port
     except ValueError:

@@ -29,7 +29,7 @@ class Result(StrEnum):
         return self in (Result.PASS, Result.FAIL, Result.WARN)
 
 
-class Violation(AssertionError):
+class Violation(AssertionError):  # noqa: N818 - a signal
     """The evidence contradicts the requirement.
 
     ``where`` is a JSON Pointer (``/error/code``), ``header NAME``, or ``byte N`` of the response body.

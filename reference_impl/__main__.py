@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 from collections.abc import Sequence
 
 from reference_impl.app import create_app
-from reference_impl.serve import CannotListenError, configure_logging, serve
+from reference_impl.serve import CannotListenError, configure_logging, run
 from reference_impl.settings import Settings
 from reference_impl.store.database import StoreUnavailableError
 
@@ -27,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     configure_logging()
     try:
-        asyncio.run(serve(create_app(settings), options.host, options.port))
+        run(create_app(settings), options.host, options.port)
     except (CannotListenError, StoreUnavailableError) as problem:
         sys.stderr.write(f"{problem}\n")
         return 2
@@ -66,23 +65,24 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _port(text: str) -> int:
-    value = int(text)
-    if not 0 <= value <= 65_535:
-        raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")
-    return value
+    return int(_number(text, 0, 65_535, "a port is a whole number from 0 to 65535", whole=True))
 
 
 def _milliseconds(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError("milliseconds cannot be negative")
-    return value
+    return int(_number(text, 0, 3_600_000, "give whole milliseconds from 0 to 3600000", whole=True))
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 < value < 1e9:
-        raise argparse.ArgumentTypeError("seconds must be positive")
+    return _number(text, 0.001, 1e9, "give seconds above 0")
+
+
+def _number(text: str, least: float, most: float, advice: str, *, whole: bool = False) -> float:
+    try:
+        value = float(int(text) if whole else text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number; {advice}") from None
+    if not least <= value <= most:
+        raise argparse.ArgumentTypeError(f"{text} is out of range; {advice}")
     return value
 
 

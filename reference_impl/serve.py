@@ -80,8 +80,12 @@ def base_url(host: str, listener: socket.socket) -> str:
 
 def server(app: ReferenceApp, ready: Callable[[], None]) -> uvicorn.Server:
     """A configured uvicorn server; `ready` is called once it accepts connections."""
+    return _Server(_config(app), app, ready)
+
+
+def _config(app: ReferenceApp) -> uvicorn.Config:
     grace = app.services.settings.shutdown_grace_s
-    config = uvicorn.Config(
+    return uvicorn.Config(
         app,
         http=EnvelopeProtocol,
         ws="none",
@@ -92,11 +96,18 @@ def server(app: ReferenceApp, ready: Callable[[], None]) -> uvicorn.Server:
         proxy_headers=False,
         timeout_graceful_shutdown=round(grace + 2),
     )
-    return _Server(config, app, ready)
 
 
-async def serve(app: ReferenceApp, host: str, port: int) -> None:
-    """Serve until SIGTERM or SIGINT. Prints one line on stdout when the API answers."""
+def run(app: ReferenceApp, host: str, port: int) -> None:
+    """Serve until SIGTERM or SIGINT, on uvloop where there is one.
+
+    Prints one line on stdout when the API answers.
+    """
+    with asyncio.Runner(loop_factory=_config(app).get_loop_factory()) as runner:
+        runner.run(_serve(app, host, port))
+
+
+async def _serve(app: ReferenceApp, host: str, port: int) -> None:
     listener = listen(host, port)
 
     def ready() -> None:

@@ -100,4 +100,5 @@ def _requirement(file: str, area: str, raw: Mapping[str, Any]) -> Requirement:
             raise CatalogueError(f"{where}: {field} is {raw[field]!r}, not one of {', '.join(allowed)}")
     if not _ID.match(raw["id"]):
         raise CatalogueError(f"{where}: an id looks like SSE-04")
-    return Requirement(area=area, **{k: " ".join(str(v).split()) for k, v in raw.items()})
+    texts: dict[str, Any] = {k: " ".join(str(v).split()) for k, v in raw.items()}
+    return Requirement(area=area, **texts)

@@ -31,11 +31,11 @@ def test_a_stream_ends_with_its_terminal_exactly_once(streams: tuple[Reading, ..
         rest = transcript.unterminated
         if not facts.terminals and rest is not None and rest.data == facts.terminal_name:
             continue  # it is there, but without its blank line: SSE-38
-        last = f"the last event is {transcript.events[-1].data[:80]!r}" if transcript.events else "no event"
+        after = f"after finish_reason {facts.finish_reason}" if facts.finishes else "without a finish_reason"
         expect(
             facts.terminals,
             expected=f"{facts.terminal_name} before the end: without it the answer counts as cut off",
-            seen=f"the response ended cleanly and {last}",
+            seen=f"a clean end {after}, after {len(transcript.events)} events",
             at=reading,
             where=f"byte {transcript.size}",
         )

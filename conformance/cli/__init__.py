@@ -18,7 +18,9 @@ app = typer.Typer(
 )
 for _module in (check, judge, explain, requirements, selftest):
     app.command(_module.__name__.rpartition(".")[2])(_module.command)
-app.command("serve", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(serve.command)
+app.command("serve", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(
+    serve.command
+)
 
 
 def _version(wanted: bool) -> None:
@@ -29,7 +31,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
-    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version."
+    ),
 ) -> None:
     """Tell whether an AI API keeps its operational contract."""
 

@@ -23,25 +23,45 @@ from spec.catalogue import requirements
 
 
 def command(
-    url: Annotated[str, typer.Argument(metavar="URL", help="Base URL of the API, for instance http://127.0.0.1:8000/api/v1.")],
-    dialect: Annotated[str, typer.Option(help="Its wire format: a built-in dialect or a YAML file.")] = "contract",
-    key: Annotated[str | None, typer.Option(envvar="AICONFORM_KEY", show_envvar=True, help="Credential.")] = None,
+    url: Annotated[
+        str,
+        typer.Argument(metavar="URL", help="Base URL of the API, for instance http://127.0.0.1:8000/api/v1."),
+    ],
+    dialect: Annotated[
+        str, typer.Option(help="Its wire format: a built-in dialect or a YAML file.")
+    ] = "contract",
+    key: Annotated[
+        str | None, typer.Option(envvar="AICONFORM_KEY", show_envvar=True, help="Credential.")
+    ] = None,
     other_key: Annotated[
         str | None, typer.Option(envvar="AICONFORM_OTHER_KEY", help="Credential of a second principal.")
     ] = None,
     limited_key: Annotated[
-        str | None, typer.Option(envvar="AICONFORM_LIMITED_KEY", help="Credential whose limits may be exhausted.")
+        str | None,
+        typer.Option(envvar="AICONFORM_LIMITED_KEY", help="Credential whose limits may be exhausted."),
     ] = None,
-    model: Annotated[str | None, typer.Option(help="Model to call (default: the first the target lists).")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Model to call (default: the first the target lists).")
+    ] = None,
     only: Annotated[str | None, typer.Option(metavar="IDS", help="Judge only these: SSE-04,ERR-*.")] = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Evidence and report.html go here.")] = Path("aiconform-report"),
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Evidence and report.html go here.")] = Path(
+        "aiconform-report"
+    ),
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as JSON.")] = None,
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as JUnit XML.")] = None,
-    max_calls: Annotated[int | None, typer.Option(metavar="N", help="Never send more than N requests.")] = None,
-    timeout: Annotated[float, typer.Option(metavar="S", min=1, help="Longest a single call may take, body included.")] = 30.0,
-    ca_bundle: Annotated[Path | None, typer.Option(metavar="FILE", help="CA certificates (PEM) to trust.")] = None,
+    max_calls: Annotated[
+        int | None, typer.Option(metavar="N", help="Never send more than N requests.")
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option(metavar="S", min=1, help="Longest a single call may take, body included.")
+    ] = 30.0,
+    ca_bundle: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="CA certificates (PEM) to trust.")
+    ] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Do not verify the certificate.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and its cost; send nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan and its cost; send nothing.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
 ) -> None:
     """Judge an AI API: a verdict per requirement, with the evidence behind it.
@@ -92,7 +112,9 @@ def _print_plan(console: Console, dialect: Dialect, selection: Selection) -> Non
     wanted = selection.of(requirements().values())
     planned = plan(selected_checks(r.id for r in wanted).values(), dialect)
     for probe in planned.probes:
-        console.print(f"{probe.name:24} at most {probe.calls:3} calls {probe.tokens:6} tokens", highlight=False)
+        console.print(
+            f"{probe.name:24} at most {probe.calls:3} calls {probe.tokens:6} tokens", highlight=False
+        )
     for record in planned.skipped:
         console.print(f"{record.name:24} left out: {record.reason}", highlight=False, style="dim")
     console.print(f"{'in all':24} at most {planned.calls:3} calls {planned.tokens:6} tokens", style="bold")

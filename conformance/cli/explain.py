@@ -27,7 +27,9 @@ def command(
         stop(f"there is no requirement '{requirement}': see `aiconform requirements`", 2)
     check = CHECKS.get(found.id)
     console = Console()
-    console.print(Text.assemble((f"{found.id} {found.level}", "bold"), f"  capability {found.capability}, {found.kind}"))
+    console.print(
+        Text.assemble((f"{found.id} {found.level}", "bold"), f"  capability {found.capability}, {found.kind}")
+    )
     console.print(Text(found.text))
     rows = [
         ("why", found.why),
@@ -35,7 +37,10 @@ def command(
         ("seen wrong", found.wrong),
         ("fix", found.fix),
         ("source", found.source),
-        ("check", f"{describe(check.function)} [{source_line(check)}]" if check else f"none: {found.unchecked}"),
+        (
+            "check",
+            f"{describe(check.function)} [{source_line(check)}]" if check else f"none: {found.unchecked}",
+        ),
         ("probes", ", ".join(check.needs) if check else ""),
     ]
     for label, text in rows:

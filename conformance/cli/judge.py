@@ -20,8 +20,12 @@ from spec.catalogue import requirements
 
 
 def command(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="An evidence folder, or the --out of a check.")],
-    dialect: Annotated[str | None, typer.Option(help="Read it with this dialect (default: the one it names).")] = None,
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="An evidence folder, or the --out of a check.")
+    ],
+    dialect: Annotated[
+        str | None, typer.Option(help="Read it with this dialect (default: the one it names).")
+    ] = None,
     only: Annotated[str | None, typer.Option(metavar="IDS", help="Judge only these: SSE-04,ERR-*.")] = None,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as JSON.")] = None,
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as JUnit XML.")] = None,

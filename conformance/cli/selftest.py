@@ -19,7 +19,9 @@ from conformance.selftest import Outcome, Subject, examine_all, subjects, summar
 
 
 def command(
-    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the numbers and the kill matrix here.")] = None,
+    json: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the numbers and the kill matrix here.")
+    ] = None,
     mutant: Annotated[str | None, typer.Option(metavar="NAME", help="Examine this one only.")] = None,
 ) -> None:
     """Run the suite on the reference's mutants and variants: all killed, none flagged.

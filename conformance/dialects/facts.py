@@ -108,8 +108,8 @@ class StreamFacts:
 
     ``terminals``: events that match the dialect's terminal (for ``eof_after`` grammars: the finish event).
     ``invalid``: events whose data is neither JSON nor a declared sentinel, with the parser's message.
-    ``ignored``: events the dialect does not know or declares ignorable. ``deltas``: pieces that are not empty.
-    ``usage`` (keys ``input``, ``output``, ``total``, as far as reported) is final by the dialect's ``take`` rule;
+    ``ignored``: events the dialect does not know or declares ignorable. ``deltas`` are never empty.
+    ``usage`` (``input``, ``output``, ``total`` as far as reported) is final by the dialect's ``take`` rule;
     ``usages`` holds such a mapping for every event with a non-null usage.
     """
 

@@ -21,8 +21,8 @@ NEEDS: Mapping[str, str] = {
 def lint(dialect: Dialect) -> list[str]:
     """One line for each gap; empty for a complete dialect.
 
-    A gap is a fact that is neither found nor declared unsupported, a mapping that drops what it does not know, or
-    a capability that is offered without its operation.
+    A gap is a fact that is neither found nor declared unsupported, a mapping that drops what it does not know
+    and a capability that is offered without its operation.
     """
     return [*_silent_facts(dialect), *_lossy_maps(dialect), *_unreachable_capabilities(dialect)]
 

@@ -99,9 +99,7 @@ def _dialect(raw: Mapping[str, Any]) -> Dialect:
         auth=Auth(**raw["auth"]),
         messages=_messages(raw.get("messages", {})),
         request_headers=raw.get("request_headers", {}),
-        capabilities={
-            k: Offer(v) if isinstance(v, str) else Offer(**v) for k, v in raw["capabilities"].items()
-        },
+        capabilities={name: _offer(spec) for name, spec in raw["capabilities"].items()},
         operations={k: Operation(**v) for k, v in raw["operations"].items()},
         answer=_rules(raw["answer"], ANSWER_FACTS, "/answer"),
         headers=_rules(raw["headers"], HEADER_FACTS, "/headers"),
@@ -109,6 +107,10 @@ def _dialect(raw: Mapping[str, Any]) -> Dialect:
         stream=_stream(raw["stream"], error),
         provocations=raw.get("provocations", {}),
     )
+
+
+def _offer(spec: Any) -> Offer:
+    return Offer(**spec) if isinstance(spec, dict) else Offer(spec)
 
 
 def _messages(raw: Mapping[str, Any]) -> Messages:

@@ -86,7 +86,8 @@ class Classification:
     """One rule that maps an error onto a contract code. All conditions given must hold.
 
     ``code`` is ``same`` where the vendor's code is the contract's.
-    ``match`` searches the message; what its named groups capture becomes a detail, as does what ``details`` finds.
+    ``match`` searches the message; what its named groups capture becomes a detail, and so does what the paths
+    of ``details`` select.
     """
 
     code: str

@@ -46,11 +46,11 @@ class Path:
 
 
 def compile_path(text: str) -> Path:
-    """Compile, or raise ``ValueError`` with the library's one-line reason."""
+    """Compile, or raise ``ValueError`` with the path and the library's reason in one line."""
     try:
         query = jsonpath.compile(text)
     except jsonpath.JSONPathError as error:
-        raise ValueError(str(error).splitlines()[0]) from None
+        raise ValueError(f"'{text}' is not a JSONPath (RFC 9535): {str(error).splitlines()[0]}") from None
     return Path(text, _singular_steps(query), query)
 
 

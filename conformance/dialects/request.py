@@ -28,9 +28,9 @@ def build_request(
 ) -> Sent:
     """The request of one operation.
 
-    ``params`` are those of :data:`~conformance.dialects.model.PARAMETERS`. One that is absent or None leaves out
-    its field, query parameter or header; one that the vendor has no place for is not sent. ``messages`` win over
-    ``prompt`` and ``system``.
+    ``params`` are those of :data:`~conformance.dialects.model.PARAMETERS`. One that is absent or None leaves
+    out its field, query parameter or header; one that the vendor has no place for is not sent. ``messages``
+    win over ``prompt`` and ``system``.
 
     Raises:
         UnsupportedOperation: the dialect has no such operation, or a parameter of its path is missing.

@@ -145,8 +145,8 @@ def _combine(source: Source, nodes: list[tuple[str, Any]]) -> tuple[str, Any] | 
 def answered_at(exchange: Exchange) -> float:
     """Unix time from which the answer's instants count.
 
-    That is when its head arrived by our clock; if the server's ``Date`` shows that the two clocks disagree, it is
-    the server's time, since its instants come from the same clock. Never raises.
+    That is when its head arrived by our clock; if the server's ``Date`` shows that the clocks disagree, it
+    is the server's time, since its instants come from the same clock. Never raises.
     """
     arrived = exchange.started_at + (exchange.t_headers or 0.0)
     date = exchange.header("date")

@@ -34,41 +34,27 @@ def first_problem(document: Any) -> str | None:
 
 def _say(error: ValidationError) -> str:
     schema: dict[str, Any] = error.schema if isinstance(error.schema, dict) else {}
+    wanted: Any = error.validator_value
+    given: Any = error.instance
+    described = str(schema.get("description", ""))
     match error.validator:
-        case "additionalProperties" | "unevaluatedProperties":
-            known = sorted(schema.get("properties", {}))
-            hint = f"; known here: {', '.join(known)}" if known else ""
-            return f"unknown key {_unknown_keys(error, known)}{hint}{_description(schema, '; this is ')}"
+        case "additionalProperties":
+            known = list(schema.get("properties", {}))
+            extra = ", ".join(f"'{key}'" for key in given if key not in known)
+            return f"unknown key {extra}; known here: {', '.join(known)}"
         case "required":
-            return f"the key '{_missing(error)}' is missing"
+            return f"the key '{next(key for key in wanted if key not in given)}' is missing"
         case "enum":
-            return f"{_shown(error.instance)} is not one of {', '.join(map(str, error.validator_value))}"
+            return f"{_shown(given)} is not one of {', '.join(map(str, wanted))}"
         case "dependentRequired":
-            return error.message.replace("is a dependency of", "is needed by")
-        case "type":
-            return f"{_shown(error.instance)} must be of type {_or(error.validator_value)}" + _description(
-                schema, ": this is "
+            lone = next(key for key, needed in wanted.items() if key in given and needed[0] not in given)
+            return f"'{lone}' needs '{wanted[lone][0]}' beside it"
+        case "type" if not described:
+            return (
+                f"{_shown(given)} is not of type {wanted if isinstance(wanted, str) else ' or '.join(wanted)}"
             )
         case _:
-            described = _description(schema, "")
-            return f"{_shown(error.instance)} is not {described}" if described else _one_line(error.message)
-
-
-def _unknown_keys(error: ValidationError, known: list[str]) -> str:
-    extra = [k for k in error.instance if k not in known] if known else []
-    return ", ".join(f"'{k}'" for k in extra) if extra else _one_line(error.message)
-
-
-def _missing(error: ValidationError) -> str:
-    return next(k for k in error.validator_value if k not in error.instance)
-
-
-def _description(schema: dict[str, Any], before: str) -> str:
-    return before + str(schema["description"]) if "description" in schema else ""
-
-
-def _or(types: Any) -> str:
-    return " or ".join(types) if isinstance(types, list) else str(types)
+            return f"{_shown(given)} is not {described or _one_line(error.message)}"
 
 
 def _shown(value: Any) -> str:

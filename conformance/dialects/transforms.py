@@ -1,7 +1,7 @@
 """The closed set of conversions a dialect may ask for.
 
-Each takes one value. One that it cannot convert is refused with :class:`Refused`; the rule then goes on to its next
-alternative.
+Each takes one value. One that it cannot convert is refused with :class:`Refused`; the rule then goes on to
+its next alternative.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ SECONDS: Mapping[str, Convert] = {
 def _policies(field_value: str) -> tuple[tuple[str, Mapping[str, Any]], ...]:
     """The members of a RateLimit or RateLimit-Policy field: an RFC 9651 List of Items with parameters."""
     try:
-        members = http_sf.parse(field_value.encode("latin-1"), tltype="list")
+        members: Any = http_sf.parse(field_value.encode("latin-1"), tltype="list")
     except (ValueError, UnicodeError):
         return ()
     found: list[tuple[str, Mapping[str, Any]]] = []

@@ -16,10 +16,10 @@ from conformance.reading import Reading
 from conformance.registry import probe
 from conformance.session import ProbeSkipped, Session
 
-BURST = 20
-SECOND_BURST = 10
+BURST = 14
+SECOND_BURST = 6
 GROUP = 5
-SMALL_REMAINING = 18
+SMALL_REMAINING = BURST - 2
 """Requests left, up to which the main key's limit may be run into."""
 LONGEST_WAIT = 20.0
 TIME_BUDGET = 60.0
@@ -128,7 +128,7 @@ async def _calls_on_main(session: Session) -> int:
     """How many calls the main key may spend to find its limit; skips if that limit is not small."""
     first = await session.call("chat", "burst", **SMALL)
     if first.status == 429:
-        return SMALL_REMAINING
+        return BURST - 1
     left = number(first.facts["ratelimit.requests.remaining"])
     if left is None or left > SMALL_REMAINING:
         advertised = "none is advertised" if left is None else f"{left:g} requests are left"

@@ -44,7 +44,7 @@ def chat_call(engine: Engine, payload: Mapping[str, Any]) -> Call:
         input_tokens=input_tokens,
         max_output_tokens=_output_tokens(payload, model),
         temperature=payload.get("temperature", 1.0),
-        seed=payload.get("seed"),
+        seed=_whole(payload.get("seed")),
         scenario=scenario(payload),
     )
 
@@ -61,6 +61,11 @@ def refuse_over_window(input_tokens: int, model: Model) -> None:
                 "suggestion": "Shorten or split the input, or choose a model with a larger context_window.",
             },
         )
+
+
+def _whole(value: float | None) -> int | None:
+    # In JSON, 3.0 is the integer 3.
+    return None if value is None else int(value)
 
 
 def _output_tokens(payload: Mapping[str, Any], model: Model) -> int:

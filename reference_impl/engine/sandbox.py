@@ -14,9 +14,9 @@ from reference_impl.engine.base import (
     Gauge,
     InputFilteredError,
     Message,
+    ModelTimeoutError,
     OverloadedError,
     Scenario,
-    ModelTimeoutError,
     ToolFailedError,
     UpstreamBrokenError,
 )

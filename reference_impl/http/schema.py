@@ -116,7 +116,8 @@ def _compile(
 
 
 def _validator(document: Mapping[str, Any], schema: Any) -> jsonschema_rs.Draft202012Validator:
-    # The wrapper keeps `#/components/...` references valid. The mask keeps the caller's values out of messages.
+    # The wrapper keeps `#/components/...` references valid.
+    # The mask keeps the caller's values out of messages.
     root = {"components": document.get("components", {}), "allOf": [schema]}
     return jsonschema_rs.Draft202012Validator(root, mask="the value", validate_formats=True)
 

@@ -13,7 +13,7 @@ from connexion.middleware.abstract import ROUTING_CONTEXT
 from connexion.middleware.request_validation import RequestValidationMiddleware
 from connexion.middleware.routing import RoutingMiddleware
 from connexion.middleware.security import SecurityMiddleware
-from connexion.operations import OpenAPIOperation
+from connexion.operations.openapi import OpenAPIOperation
 from connexion.resolver import Resolver
 from starlette.types import ASGIApp, Receive, Scope
 

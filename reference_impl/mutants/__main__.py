@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import socket
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 import uvicorn
 
@@ -22,8 +24,8 @@ class _Announcing(uvicorn.Server):
         super().__init__(config)
         self._line = line
 
-    async def startup(self, sockets: list[object] | None = None) -> None:
-        await super().startup(sockets)  # type: ignore[arg-type]
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
         sys.stdout.write(f"{self._line}\n")
         sys.stdout.flush()
 
@@ -48,13 +50,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     origin = f"http://{options.host}:{listener.getsockname()[1]}"
     line = f"ready {origin}/{options.only}{BASE_PATH}" if options.only else f"ready {origin}/subjects"
     config = uvicorn.Config(
-        Host(SUBJECTS), access_log=False, log_config=None, server_header=False, ws="none", timeout_graceful_shutdown=2
+        Host(SUBJECTS),
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        ws="none",
+        timeout_graceful_shutdown=2,
     )
     server = _Announcing(config, line)
-    try:
+    with suppress(KeyboardInterrupt):
         asyncio.run(server.serve(sockets=[listener]))
-    except KeyboardInterrupt:
-        pass
     return 0
 
 

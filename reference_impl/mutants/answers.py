@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
+from urllib.parse import parse_qs
 
 from reference_impl.mutants.model import ASGIApp, mutant
 from reference_impl.mutants.wire import Answer, Headers, edit_answers, edit_heads, with_header, without
@@ -36,6 +37,8 @@ def _error(**changes: Any) -> Callable[[Answer], Answer]:
     """Change fields of the error object; a value of ``...`` removes the field."""
 
     def edit(answer: Answer) -> Answer:
+        if "error" not in answer.json:
+            return answer
         error = {**answer.json["error"], **changes}
         return answer.with_json({"error": {k: v for k, v in error.items() if v is not ...}})
 
@@ -67,6 +70,8 @@ def _metadata(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[A
         if answer.status != 200 or b'"metadata"' not in answer.body:
             return answer
         body = answer.json
+        if "trace_id" not in body.get("metadata", {}):
+            return answer
         return answer.with_json({**body, "metadata": change(body["metadata"])})
 
     return edit_answers(edit)
@@ -81,7 +86,9 @@ def _key_echoed(answer: Answer) -> Answer:
 
 
 def _stack_trace(answer: Answer) -> Answer:
-    trace = 'Traceback (most recent call last):\n  File "/srv/app/handlers/chat.py", line 41, in post\nKeyError'
+    trace = (
+        'Traceback (most recent call last):\n  File "/srv/app/handlers/chat.py", line 41, in post\nKeyError'
+    )
     return _error(message=trace)(answer)
 
 
@@ -107,10 +114,17 @@ def _bad_trace_refused(app: ASGIApp) -> ASGIApp:
 
     async def wrapped(scope: Any, receive: Any, send: Any) -> None:
         given = dict(scope.get("headers", ())).get(b"traceparent", b"")
-        if not given or (given.startswith(b"00-") and len(given) == 55 and given == given.lower() and b"-0000000000000000" not in given):
+        if not given or (
+            given.startswith(b"00-")
+            and len(given) == 55
+            and given == given.lower()
+            and b"-0000000000000000" not in given
+        ):
             await app(scope, receive, send)
             return
-        body = json.dumps({"error": {"code": "INVALID_REQUEST", "message": "bad traceparent", "details": {}}}).encode()
+        body = json.dumps(
+            {"error": {"code": "INVALID_REQUEST", "message": "bad traceparent", "details": {}}}
+        ).encode()
         head = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 400, "headers": head})
         await send({"type": "http.response.body", "body": body})
@@ -122,11 +136,11 @@ def _query_key(app: ASGIApp) -> ASGIApp:
     """Takes ``?api_key=`` as a credential."""
 
     async def wrapped(scope: Any, receive: Any, send: Any) -> None:
-        query = scope.get("query_string", b"")
-        for name in (b"api_key=", b"key=", b"access_token="):
-            if name in query:
-                key = query.split(name, 1)[1].split(b"&", 1)[0]
-                scope = {**scope, "headers": [*scope["headers"], (b"authorization", b"Bearer " + key)], "query_string": b""}
+        given = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+        key = next((given[n][0] for n in ("api_key", "key", "access_token") if n in given), None)
+        if key is not None:
+            headers = [*scope["headers"], (b"authorization", f"Bearer {key}".encode("latin-1"))]
+            scope = {**scope, "headers": headers, "query_string": b""}
         await app(scope, receive, send)
 
     return wrapped
@@ -135,7 +149,7 @@ def _query_key(app: ASGIApp) -> ASGIApp:
 MUTANTS = (
     mutant("html-404", "CON-05 CON-14", "an unknown path gives an HTML page", wrap=_on(404, _html)),
     mutant("html-429", "CON-14 RATE-06", "a limit gives an HTML page", wrap=_on(429, _html)),
-    mutant("404-for-wrong-method", "CON-06", "a wrong method gives 404", wrap=_on(405, _method_hidden)),
+    mutant("404-for-wrong-method", "CON-28", "a wrong method gives 404", wrap=_on(405, _method_hidden)),
     mutant("allow-missing", "CON-06", "405 without Allow", wrap=_drop(b"allow", status=405)),
     mutant("crash-on-bad-json", "CON-09 CON-26", "malformed JSON gives 500", wrap=_on_code("INVALID_JSON", _status(500))),
     mutant("stack-trace", "CON-15", "errors carry a stack trace", wrap=_on(404, _stack_trace)),
@@ -149,7 +163,7 @@ MUTANTS = (
     mutant("tool-failure-as-502", "ERR-09 ERR-02", "a failed tool gives 502", wrap=_on_code("TOOL_EXECUTION_FAILED", _status(502))),
     mutant("filter-as-500", "ERR-05", "a filtered prompt gives 500", wrap=_on_code("CONTENT_FILTER_TRIGGERED", _status(500))),
     mutant("low-confidence-as-500", "CONF-06 ERR-02", "low confidence gives 500", wrap=_on_code("INSUFFICIENT_CONFIDENCE", _status(500))),
-    mutant("no-challenge", "AUTH-01", "401 without WWW-Authenticate", wrap=_drop(b"www-authenticate", status=401)),
+    mutant("no-challenge", "AUTH-20 AUTH-21", "401 without WWW-Authenticate", wrap=_drop(b"www-authenticate", status=401)),
     mutant("forbidden-for-unknown-key", "AUTH-02", "a bad key gives 403", wrap=_on(401, _status(403))),
     mutant("key-echoed", "AUTH-16", "a refused model echoes the credential", wrap=_on(404, _key_echoed)),
     mutant("key-in-query", "AUTH-06", "the key is taken from the URL", wrap=_query_key),
@@ -165,7 +179,7 @@ MUTANTS = (
     mutant("no-api-version", "VER-02", "no API-Version header", wrap=_drop(b"api-version")),
     mutant("no-retry-after", "RATE-02", "429 without Retry-After", wrap=_drop(b"retry-after", status=429)),
     mutant("retry-after-zero", "RATE-03", "Retry-After: 0", wrap=_set(b"retry-after", b"0", 429)),
-    mutant("retry-after-date", "RATE-03", "Retry-After is a date", wrap=_set(b"retry-after", b"Tue, 24 Nov 2026 12:00:00 GMT", 429)),
+    mutant("retry-after-past", "RATE-03 RATE-23", "Retry-After is a date in the past", wrap=_set(b"retry-after", b"Tue, 24 Nov 2020 12:00:00 GMT", 429)),
     mutant("retry-after-too-short", "RATE-04 RATE-12", "Retry-After is always one second", wrap=_set(b"retry-after", b"1", 429)),
     mutant("limit-unnamed", "RATE-06", "429 does not say which limit", wrap=_on(429, _error(details={}))),
     mutant("limits-only-when-hit", "RATE-21", "limit headers only on 429", wrap=edit_heads(_only_when_limited)),

@@ -20,6 +20,10 @@ def _same_app(app: ASGIApp) -> ASGIApp:
     return app
 
 
+QUICK = Settings(keep_alive_s=0.4, token_ms=4)
+"""Fast enough to examine many servers, slow enough that a stream takes visible time."""
+
+
 @dataclass(frozen=True)
 class Subject:
     """A ``mutant`` names the requirements that it violates; a ``variant`` violates none."""
@@ -30,7 +34,7 @@ class Subject:
     violates: tuple[str, ...] = ()
     policies: Callable[[Policies], Policies] = _same_policies
     wrap: Callable[[ASGIApp], ASGIApp] = _same_app
-    settings: Settings = Settings(keep_alive_s=0.4, token_ms=4)
+    settings: Settings = QUICK
 
 
 def mutant(
@@ -54,5 +58,5 @@ def variant(
     settings: Settings | None = None,
 ) -> Subject:
     """A conformant server that looks unusual."""
-    chosen = settings or Subject.settings
+    chosen = settings or QUICK
     return Subject(name, "variant", story, (), policies, wrap, chosen)

@@ -138,7 +138,8 @@ class _ChargesReplays(LedgerIdempotency):
         found = await super().claim(ledger, exchange, key, payload)
         if isinstance(found, StoredAnswer):
             exchange.quotas = tuple(
-                replace(q, remaining=max(0, q.remaining - 40)) if q.policy == "tokens" else q for q in exchange.quotas
+                replace(q, remaining=max(0, q.remaining - 40)) if q.policy == "tokens" else q
+                for q in exchange.quotas
             )
         return found
 
@@ -183,5 +184,5 @@ MUTANTS = (
     mutant("limits-shared", "RATE-14", "one principal's limit stops all", policies=_limits(_OneForAll)),
     mutant("traceparent-ignored", "TRC-05", "every request starts a new trace", policies=lambda p: replace(p, tracing=_NewTrace())),
     mutant("any-api-version", "VER-04", "an unknown API-Version is taken", policies=lambda p: replace(p, versioning=_AnyVersion())),
-    mutant("keep-alive-block", "SSE-14", "a keep-alive with a blank line of its own", policies=lambda p: replace(p, events=_KeepAliveBlock())),
+    mutant("keep-alive-block", "SSE-39", "a keep-alive with a blank line of its own", policies=lambda p: replace(p, events=_KeepAliveBlock())),
 )  # fmt: skip

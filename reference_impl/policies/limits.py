@@ -148,7 +148,7 @@ class FixedWindows:
 
 
 class _Window(RateLimitItemPerSecond):
-    """An allowance in the words of the limits library; composes each principal's key once, not ten times a call."""
+    """An allowance in the words of the limits library; composes each principal's key once."""
 
     __slots__ = ("_keys",)
 

@@ -11,7 +11,7 @@ from typing import Any, NoReturn, Protocol
 from reference_impl.policies.errors import ContractError
 
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
+_LEXEME = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
 
 
 class BodyParser(Protocol):
@@ -73,27 +73,27 @@ def _faults(text: str) -> Iterator[tuple[str, int]]:
     """What is wrong with a text that is JSON in form, and the offset of each fault."""
     names: list[set[str]] = []
     previous = ""
-    for match in _TOKEN.finditer(text):
-        token, offset = match[0], match.start()
-        if token == "{":
+    for match in _LEXEME.finditer(text):
+        lexeme, offset = match[0], match.start()
+        if lexeme == "{":
             names.append(set())
-        elif token == "[":
+        elif lexeme == "[":
             names.append(_ARRAY)
-        elif token in "]}":
+        elif lexeme in "]}":
             names.pop()
-        elif token.startswith('"'):
-            string = json.loads(token)
+        elif lexeme.startswith('"'):
+            string = json.loads(lexeme)
             if any("\ud800" <= character <= "\udfff" for character in string):
                 yield "A string has half of a surrogate pair.", offset
             if previous in ("{", ",") and names and names[-1] is not _ARRAY:
                 if string in names[-1]:
                     yield "An object has the same name twice.", offset
                 names[-1].add(string)
-        elif token in ("NaN", "Infinity", "-Infinity"):
+        elif lexeme in ("NaN", "Infinity", "-Infinity"):
             yield "NaN and Infinity are not JSON.", offset
-        elif token not in ("true", "false", "null", ",", ":") and _too_large(token):
+        elif lexeme not in ("true", "false", "null", ",", ":") and _too_large(lexeme):
             yield "A number is too large.", offset
-        previous = token
+        previous = lexeme
 
 
 _ARRAY: set[str] = set()

@@ -16,7 +16,6 @@ from functools import cache
 from typing import Any
 
 from conformance.dialects.model import Dialect, load_dialect
-
 from conformance.evidence import Chunk, Exchange, Failure, FailureKind, Outcome, ProbeRecord, Sent
 from conformance.reading import Probed, Reading
 

@@ -65,7 +65,7 @@ def contract_events(pieces: Sequence[str] = PIECES, **changes: Any) -> list[byte
 
 def contract_fault() -> list[bytes]:
     """A stream of the contract that fails after two tokens."""
-    error = {
+    error: dict[str, Any] = {
         "code": "UPSTREAM_ERROR",
         "message": "The model went away.",
         "details": {},
@@ -118,7 +118,7 @@ def fault(speaks: str) -> list[bytes]:
     return contract_fault() if speaks == "contract" else openai_fault()
 
 
-def sent(speaks: str, events: Iterable[bytes], **more: Any) -> Reading:
+def sent(speaks: str, events: Iterable[bytes | tuple[float, bytes]], **more: Any) -> Reading:
     """The stream as a complete answer with the headers of the contract."""
     return stream(*events, **({"speaks": speaks, "headers": EXTRA_HEADERS} | more))
 

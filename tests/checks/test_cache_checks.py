@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -36,7 +37,10 @@ EXECUTED, LABELLED, NO_CACHE, CHANGED, SEED, TENANT = (
     cache.test_equal_requests_without_a_key_are_executed_each,
     cache.test_a_cached_answer_is_labelled,
     cache.test_no_cache_in_the_request_forces_an_execution,
-    cache.test_a_changed_request_is_never_answered_from_the_cache,
+    partial(
+        cache.test_a_changed_request_is_never_answered_from_the_cache,
+        changed_requests=gathered("changed_requests"),
+    ),
     cache.test_a_seed_is_accepted_and_the_model_version_returned,
     cache.test_an_answer_never_crosses_tenants,
 )
@@ -104,3 +108,11 @@ def test_without_a_second_key_tenants_are_not_tested() -> None:
 def test_a_refused_request_is_nothing_to_compare() -> None:
     with pytest.raises(Inconclusive):
         EXECUTED(repeated(same_2=answer({}, status=500, role="same_2", speaks="openai-chat")))
+
+
+def test_one_change_at_a_time_is_seen_too() -> None:
+    fresh, stale = (completion("changed_seed", i) for i in ("chatcmpl-9", "chatcmpl-8"))
+    unchanged = completion("unchanged", "chatcmpl-8")
+    assert CHANGED(repeated(), changed_requests=gathered("changed_requests", unchanged, fresh))
+    with pytest.raises(Violation):
+        CHANGED(repeated(), changed_requests=gathered("changed_requests", unchanged, stale))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -116,7 +117,9 @@ STATUS = err.test_a_code_always_has_its_declared_status
 RETRYABLE = err.test_retryable_agrees_with_the_code_and_retry_after
 QUIET = err.test_messages_repeat_neither_prompt_nor_credential
 MODEL = err.test_an_unknown_model_is_404_model_not_found
-REFUSED = err.test_an_unknown_model_is_refused
+SERVED = gathered("baseline", answer({"id": "chat_1"}, role="chat"))
+BROKEN = gathered("baseline", answer({}, status=500, role="chat"))
+REFUSED = partial(err.test_an_unknown_model_is_refused, baseline=SERVED)
 FRAMEWORK = err.test_framework_errors_use_the_envelope_too
 JSON = err.test_every_error_is_json_with_a_code_and_a_message
 ONE_STATUS = err.test_one_code_has_one_status
@@ -124,7 +127,7 @@ PROBLEM = err.test_problem_json_is_given_to_who_asks_for_it
 DOCS = err.test_the_documentation_of_an_error_resolves
 NUMBERS = provoked.test_too_long_a_prompt_is_refused_with_its_numbers
 EDGE = provoked.test_the_published_window_is_the_real_one
-OVERFLOW = provoked.test_too_long_a_prompt_is_a_recognisable_client_error
+OVERFLOW = partial(provoked.test_too_long_a_prompt_is_a_recognisable_client_error, baseline=SERVED)
 SIZES = provoked.test_a_context_overflow_tells_size_and_limit
 FILTER = provoked.test_a_filtered_prompt_is_refused_as_such
 VISIBLE = provoked.test_a_filtered_prompt_does_not_look_like_success
@@ -140,6 +143,7 @@ GOOD: list[tuple[Any, Any]] = [
     (ENVELOPE, (LIMITED, NOT_FOUND)),
     (STATUS, (LIMITED, NOT_FOUND)),
     (RETRYABLE, (LIMITED, NOT_FOUND)),
+    (RETRYABLE, (error(429, "TOKEN_LIMIT_EXCEEDED", more={"retryable": False}),)),
     (QUIET, (error(404, "MODEL_NOT_FOUND", sent_body=PROMPTED),)),
     (MODEL, model(NOT_FOUND)),
     (REFUSED, model(openai_error(404, "model_not_found", role="unknown_model"))),
@@ -290,3 +294,11 @@ def test_a_limit_instead_of_the_overflow_decides_nothing() -> None:
 def test_an_edge_that_was_missed_decides_nothing() -> None:
     with pytest.raises(Inconclusive):
         EDGE(window(overflow(), overflow(2055, role="just_over"), fits()))
+
+
+def test_a_server_that_fails_every_request_does_not_fail_these() -> None:
+    failed = openai_error(500, None, role="unknown_model")
+    with pytest.raises(Inconclusive):
+        REFUSED(model(failed), baseline=BROKEN)
+    with pytest.raises(Inconclusive):
+        OVERFLOW(window(openai_error(500, None, role="overflow")), baseline=BROKEN)

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.checks import test_rate as rate
+from conformance.checks import test_rate_burst as burst_checks
 from conformance.checks import test_rate_fields as fields
 from conformance.checks.limit_fields import FieldError, levels, policies
 from conformance.reading import Probed, Reading
@@ -91,17 +92,17 @@ def without(name: str) -> dict[str, Any]:
     return {k: v for k, v in DETAILS.items() if k != name}
 
 
-EXCEEDED = rate.test_exceeding_the_request_limit_is_answered_with_429
+EXCEEDED = burst_checks.test_exceeding_the_request_limit_is_answered_with_429
 HAS_WAIT = rate.test_every_429_has_retry_after
 VALID_WAIT = rate.test_retry_after_is_a_valid_wait
 SECONDS = rate.test_retry_after_is_delta_seconds
-SUFFICES = rate.test_after_retry_after_the_request_is_accepted
-NECESSARY = rate.test_half_of_retry_after_is_too_early
+SUFFICES = burst_checks.test_after_retry_after_the_request_is_accepted
+NECESSARY = burst_checks.test_half_of_retry_after_is_too_early
 EXPLAINS = rate.test_a_429_explains_which_limit_was_hit
 LONG = rate.test_a_long_wait_tells_sdks_not_to_sleep
-ALONE = rate.test_one_principals_exhaustion_does_not_limit_another
-FAST = rate.test_a_429_is_answered_at_once
-STREAM = rate.test_a_limited_stream_request_is_an_http_429
+ALONE = burst_checks.test_one_principals_exhaustion_does_not_limit_another
+FAST = burst_checks.test_a_429_is_answered_at_once
+STREAM = burst_checks.test_a_limited_stream_request_is_an_http_429
 OVERLOAD = rate.test_overload_is_not_reported_as_a_quota
 BODY_429 = rate.test_a_429_body_says_by_code_what_happened
 LISTS = fields.test_limit_fields_are_structured_lists_that_agree
@@ -156,6 +157,7 @@ MAIN, LIMITED = ok(headers=limit_headers(policy=OTHER_POLICY)), ok(principal="li
 GOOD: list[tuple[Any, Any]] = [
     (EXCEEDED, burst(ok(), refused())),
     (HAS_WAIT, (ok(), refused())),
+    (HAS_WAIT, (refused(), refused(retry_after=None, code="BUDGET_EXCEEDED"))),
     (HAS_WAIT, (openai_429("6"), openai_429(None, "insufficient_quota"))),
     (VALID_WAIT, (refused(),)),
     (VALID_WAIT, (answer({}, status=429, headers={"Retry-After": "Fri, 15 Jan 2027 08:00:09 GMT"}),)),

@@ -34,7 +34,7 @@ def _probe(speaks: str, long: Timed, role: str = "long", **more: Any) -> Probed:
 
 
 def _stream(speaks: str, timed: Timed, **more: Any) -> Reading:
-    return sent(speaks, timed, **more)  # type: ignore[arg-type] - a chunk may carry its time
+    return sent(speaks, timed, **more)
 
 
 @pytest.mark.parametrize("speaks", BOTH)

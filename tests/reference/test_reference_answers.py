@@ -27,7 +27,17 @@ def test_a_chat_answer_has_the_whole_metadata_block(client: httpx.Client) -> Non
     assert metadata["cost"] == {"amount": "0.000026", "currency": "USD", "price_version": "2026-06-01"}
 
 
-@pytest.mark.parametrize("text", ["\u65e5\u672c\u8a9e", "\U0001f469\u200d\U0001f467", "e\u0301", "\u05e9\u05dc\u05d5\u05dd", " a\n\n\tb ", "\u2028"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\u65e5\u672c\u8a9e",
+        "\U0001f469\u200d\U0001f467",
+        "e\u0301",
+        "\u05e9\u05dc\u05d5\u05dd",
+        " a\n\n\tb ",
+        "\u2028",
+    ],
+)
 def test_text_comes_back_exactly(client: httpx.Client, text: str) -> None:
     body = client.post("/chat", json=chat(f"Repeat exactly: {text}")).json()
     assert body["message"]["content"] == text
@@ -114,7 +124,9 @@ def test_too_little_confidence_is_refused_with_the_best_candidate(client: httpx.
     ],
 )
 @pytest.mark.parametrize("path", ["/chat", "/classify"])
-def test_failures_can_be_rehearsed(client: httpx.Client, path: str, scenario: str, status: int, code: str) -> None:
+def test_failures_can_be_rehearsed(
+    client: httpx.Client, path: str, scenario: str, status: int, code: str
+) -> None:
     request = chat() if path == "/chat" else {"text": "hello"}
     refused = client.post(path, json={**request, "sandbox": {"scenario": scenario, "delay_ms": 20}})
     details = error(refused, status, code)["details"]
@@ -122,7 +134,9 @@ def test_failures_can_be_rehearsed(client: httpx.Client, path: str, scenario: st
         "MODEL_OVERLOADED": lambda: refused.headers["retry-after"] == "1",
         "MODEL_TIMEOUT": lambda: details["elapsed_ms"] >= details["timeout_ms"] == 20,
         "CONTENT_FILTER_TRIGGERED": lambda: details["stage"] == "input" and details["categories"],
-        "TOOL_EXECUTION_FAILED": lambda: {"tool", "tool_call_id", "attempt", "side_effects"} <= details.keys(),
+        "TOOL_EXECUTION_FAILED": lambda: (
+            {"tool", "tool_call_id", "attempt", "side_effects"} <= details.keys()
+        ),
         "UPSTREAM_ERROR": lambda: details == {},
     }[code]()
 

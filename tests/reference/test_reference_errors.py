@@ -20,7 +20,9 @@ def test_paths_are_exact_and_never_redirected(client: httpx.Client, path: str) -
     error(client.get(f"{str(client.base_url).rstrip('/')}{path}"), 404, "NOT_FOUND")
 
 
-def test_another_api_version_in_the_path_is_not_found(reference: ReferenceServer, client: httpx.Client) -> None:
+def test_another_api_version_in_the_path_is_not_found(
+    reference: ReferenceServer, client: httpx.Client
+) -> None:
     error(client.get(f"http://127.0.0.1:{reference.port}/api/v999/models"), 404, "NOT_FOUND")
 
 
@@ -51,9 +53,7 @@ def test_an_accept_header_nobody_can_satisfy_is_refused(client: httpx.Client, pa
     assert refused["details"]["available"] == ["application/json"]
 
 
-@pytest.mark.parametrize(
-    ("streamed", "accept"), [(True, "application/json"), (False, "text/event-stream")]
-)
+@pytest.mark.parametrize(("streamed", "accept"), [(True, "application/json"), (False, "text/event-stream")])
 def test_the_form_of_a_chat_answer_must_be_acceptable(
     client: httpx.Client, streamed: bool, accept: str
 ) -> None:

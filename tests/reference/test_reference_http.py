@@ -117,7 +117,9 @@ def test_header_names_have_no_case(reference: ReferenceServer) -> None:
 def test_the_supported_version_is_honoured_and_others_are_refused(client: httpx.Client) -> None:
     assert client.get("/models", headers={"API-Version": "2026-11-01"}).headers["api-version"] == "2026-11-01"
     for path in ("/models", "/health"):
-        refused = error(client.get(path, headers={"API-Version": "1999-01-01"}), 400, "UNSUPPORTED_API_VERSION")
+        refused = error(
+            client.get(path, headers={"API-Version": "1999-01-01"}), 400, "UNSUPPORTED_API_VERSION"
+        )
         assert refused["details"] == {"supported": ["2026-11-01"]}
         assert refused["param"] == "API-Version"
 
@@ -168,7 +170,8 @@ def test_a_preflight_needs_no_key(reference: ReferenceServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("configured", "allowed"), [("https://app.example", "https://app.example"), ("https://b.example", None), (None, None)]
+    ("configured", "allowed"),
+    [("https://app.example", "https://app.example"), ("https://b.example", None), (None, None)],
 )
 def test_only_the_configured_origin_is_allowed(configured: str | None, allowed: str | None) -> None:
     with ReferenceServer(Settings(cors_origin=configured)) as running, running.client() as caller:

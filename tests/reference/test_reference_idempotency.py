@@ -235,4 +235,3 @@ def test_a_token_limit_frees_the_key(key: str) -> None:
         error(caller.post("/chat", json=long, headers=keyed(key)), 429, "TOKEN_LIMIT_EXCEEDED")
         short = chat("Repeat exactly: ok")
         assert caller.post("/chat", json=short, headers=keyed(key)).status_code == 200
-

@@ -73,10 +73,14 @@ def test_an_open_stream_does_not_hold_up_the_end(tmp_path: Path) -> None:
 def test_a_killed_server_keeps_answers_and_releases_what_was_in_flight(tmp_path: Path) -> None:
     database = tmp_path / "state.sqlite"
     done, cut = {**AUTH, "Idempotency-Key": "done"}, {**AUTH, "Idempotency-Key": "cut"}
-    slow = chat("Repeat exactly: a b c", stream=True, sandbox={"scenario": "slow_first_token", "delay_ms": 500})
+    slow = chat(
+        "Repeat exactly: a b c", stream=True, sandbox={"scenario": "slow_first_token", "delay_ms": 500}
+    )
     with process(database) as (running, url):
         first = httpx.post(f"{url}/chat", json=chat("hello"), headers=done)
-        stream = httpx.post(f"{url}/chat", json=chat("hello", stream=True), headers=done | {"Idempotency-Key": "s"})
+        stream = httpx.post(
+            f"{url}/chat", json=chat("hello", stream=True), headers=done | {"Idempotency-Key": "s"}
+        )
         turn = httpx.post(f"{url}/chat", json=chat("Repeat exactly: x", deferred=True), headers=AUTH).json()
         with httpx.stream("POST", f"{url}/chat", json=slow, headers=cut) as answer:
             next(answer.iter_raw())
@@ -86,7 +90,9 @@ def test_a_killed_server_keeps_answers_and_releases_what_was_in_flight(tmp_path:
         again = httpx.post(f"{url}/chat", json=chat("hello"), headers=done)
         assert (again.status_code, again.content) == (first.status_code, first.content)
         assert again.headers["idempotency-replayed"] == "true"
-        replayed = httpx.post(f"{url}/chat", json=chat("hello", stream=True), headers=done | {"Idempotency-Key": "s"})
+        replayed = httpx.post(
+            f"{url}/chat", json=chat("hello", stream=True), headers=done | {"Idempotency-Key": "s"}
+        )
         assert replayed.content == stream.content
         retried = httpx.post(f"{url}/chat", json=slow, headers=cut)
         assert retried.status_code == 200
@@ -139,7 +145,10 @@ def test_a_database_in_use_is_one_clear_line(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_database_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("not a database\n" * 100)
-    for path, reason in ((tmp_path / "notes.txt", "is not an SQLite database"), (tmp_path / "no" / "x", "cannot be opened")):
+    for path, reason in (
+        (tmp_path / "notes.txt", "is not an SQLite database"),
+        (tmp_path / "no" / "x", "cannot be opened"),
+    ):
         code, lines = failed("--port", "0", "--db", str(path))
         assert (code, len(lines)) == (2, 1)
         assert reason in lines[0]

@@ -23,7 +23,9 @@ GRAMMAR = re.compile(
 )
 
 
-def streamed(client: httpx.Client, text: str = "Repeat exactly: Hello there", **fields: object) -> httpx.Response:
+def streamed(
+    client: httpx.Client, text: str = "Repeat exactly: Hello there", **fields: object
+) -> httpx.Response:
     return client.post("/chat", json=chat(text, stream=True, **fields))
 
 
@@ -84,7 +86,9 @@ def test_silence_is_filled_with_comments(client: httpx.Client) -> None:
     slow = streamed(client, sandbox={"scenario": "slow_first_token", "delay_ms": 500}).content
     assert GRAMMAR.fullmatch(slow)
     before_first_token = slow[: slow.index(b"data: " + b'{"type":"token"')]
-    assert before_first_token.endswith(b"\n\n" + b": keep-alive\n" * before_first_token.count(b": keep-alive\n"))
+    assert before_first_token.endswith(
+        b"\n\n" + b": keep-alive\n" * before_first_token.count(b": keep-alive\n")
+    )
     assert 2 <= slow.count(b": keep-alive\n") <= 4
 
 
@@ -154,11 +158,14 @@ def test_a_client_that_leaves_stops_the_generation(reference: ReferenceServer) -
 def test_one_who_leaves_does_not_disturb_another(reference: ReferenceServer) -> None:
     body = chat("Repeat exactly: a b c d e f", stream=True)
     body["sandbox"] = {"scenario": "slow_tokens", "delay_ms": 40}
-    with reference.client() as staying, reference.client() as leaving:
-        with staying.stream("POST", "/chat", json=body) as kept:
-            with leaving.stream("POST", "/chat", json=body) as cut:
-                next(cut.iter_raw())
-            assert events(kept.read().decode())[-1]["text"] == "a b c d e f"
+    with (
+        reference.client() as staying,
+        reference.client() as leaving,
+        staying.stream("POST", "/chat", json=body) as kept,
+    ):
+        with leaving.stream("POST", "/chat", json=body) as cut:
+            next(cut.iter_raw())
+        assert events(kept.read().decode())[-1]["text"] == "a b c d e f"
 
 
 def test_a_large_token_and_a_long_answer_pass_unbroken(client: httpx.Client) -> None:

@@ -23,7 +23,9 @@ def test_a_turn_is_accepted_and_nothing_has_run(client: httpx.Client) -> None:
     assert turn["metadata"]["tokens_used"]["total"] == 0
 
 
-def test_the_first_get_generates_and_the_next_replays(reference: ReferenceServer, client: httpx.Client) -> None:
+def test_the_first_get_generates_and_the_next_replays(
+    reference: ReferenceServer, client: httpx.Client
+) -> None:
     turn = deferred(client)
     before = reference.app.services.engine.gauge.generated
     first, again = (client.get("/chat/stream", params={"turn_id": turn["turn_id"]}) for _ in range(2))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from conformance.dialects.model import load_dialect
-
 from conformance.evidence import Chunk, Evidence, Exchange, Failure, ProbeRecord, Sent
 from conformance.report.model import Report
 from conformance.verdict import Result, Verdict
