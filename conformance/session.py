@@ -20,7 +20,7 @@ from conformance.target import Limits, Target
 from conformance.wire.http import Recorded, Wire
 
 BREAKER = 4
-"""Calls in a row without any response head after which the target counts as down."""
+"""Calls in a row without a response, or without an end of it, after which the target counts as down."""
 
 PATIENCE = 30.0
 """Seconds after the start of a run until which a probe still waits as long as a 429 asks, and sends again."""
@@ -58,7 +58,7 @@ class Run:
         if self.target.max_calls is not None and self.calls >= self.target.max_calls:
             raise RunStopped(f"the budget of {self.target.max_calls} calls is used up")
         if self._failures >= BREAKER:
-            raise RunStopped(f"the target is down: {self._failures} calls in a row got no response")
+            raise RunStopped(f"the target is down: {self._failures} calls in a row got no whole response")
         self.calls += 1
         self._on_call(self.calls)
 
@@ -77,7 +77,7 @@ class Run:
     def note(self, exchange: Exchange) -> None:
         self.exchanges.append(exchange)
         if exchange.left_at is None:
-            self._failures = self._failures + 1 if exchange.status is None else 0
+            self._failures = self._failures + 1 if _is_down(exchange) else 0
 
     def next_id(self) -> str:
         return f"x{next(self._ids):04d}"
@@ -218,6 +218,12 @@ class Session:
         """What this probe recorded until now, for a probe whose next step depends on it."""
         record = ProbeRecord(self._probe, "done")
         return Probed(record, tuple(Reading(e, self.dialect) for e in self._mine))
+
+
+def _is_down(exchange: Exchange) -> bool:
+    """No answer, or one without end. A connection that broke says nothing about the next one."""
+    failure = exchange.failure
+    return failure is not None and (exchange.status is None or failure.kind != "reset")
 
 
 def _override(

@@ -138,20 +138,13 @@ def _rename_text(media: Mapping[str, Any], pointer: str, name: str) -> list[Loss
 
 
 def _hide_mutual_tls(projected: dict[str, Any]) -> list[Loss]:
-    """3.0 has no ``mutualTLS``: its schemes move to an extension, and no requirement may name them."""
-    schemes = projected.get("components", {}).get("securitySchemes", {})
-    names = {name for name, scheme in schemes.items() if scheme.get("type") == "mutualTLS"}
-    for name in names:
-        projected.setdefault("x-mutualTLS", {})[name] = schemes.pop(name)
-    operations = [o for _, item in _path_items(projected) for o in item.values() if isinstance(o, dict)]
-    for place in [projected, *operations] if names else ():
-        if "security" in place:
-            place["security"] = [
-                {k: v for k, v in requirement.items() if k not in names}
-                for requirement in place["security"]
-                if requirement.keys() - names or not requirement
-            ]
-    return [Loss(f"/components/securitySchemes/{token(n)}", "3.0 has no mutualTLS") for n in sorted(names)]
+    """Without its scheme an operation would be open, so it keeps one, of a kind that no tool can satisfy."""
+    losses = []
+    for name, scheme in projected.get("components", {}).get("securitySchemes", {}).items():
+        if scheme.get("type") == "mutualTLS":
+            scheme |= {"type": "http", "scheme": "x-mutualTLS"}
+            losses.append(Loss(f"/components/securitySchemes/{token(name)}", "3.0 has no mutualTLS"))
+    return losses
 
 
 def _path_items(document: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
+from importlib.resources import files
 from pathlib import Path as FilePath
 from typing import Any, TypeVar
 
@@ -27,13 +28,18 @@ from conformance.dialects.model import (
 from conformance.dialects.paths import Path, compile_path, pointer
 from conformance.dialects.rules import NO_RULE, Rule, compile_rule
 from conformance.dialects.schema import first_problem
-from conformance.dialects.yaml_file import YamlProblem, merge_patch, read_yaml
+from conformance.dialects.yaml_file import merge_patch, read_yaml
 
 Compiled = TypeVar("Compiled")
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
 
 @cache
+def builtin_dialect(name: str) -> Dialect:
+    """The shipped dialect of that name; it is read once."""
+    return read_dialect(_builtin_path(name))
+
+
 def read_dialect(path: FilePath) -> Dialect:
     """Read, validate and compile one file; a file that ``extends`` a built-in dialect is laid over it.
 
@@ -47,8 +53,6 @@ def read_dialect(path: FilePath) -> Dialect:
         if problem is not None:
             raise ValueError(problem)
         return _dialect(raw)
-    except YamlProblem as problem:
-        raise DialectError(f"{path}: {problem}") from None
     except ValueError as error:
         raise DialectError(f"{path}: {error}") from None
 
@@ -62,8 +66,13 @@ def _extended(raw: Any) -> Any:
         raise ValueError(
             f"/extends: there is no built-in dialect '{name}': choose {', '.join(builtin_dialects())}"
         )
-    base = read_yaml(FilePath(__file__).parent / f"{name}.yaml")
-    return merge_patch(_extended(base), {k: v for k, v in raw.items() if k != "extends"})
+    return merge_patch(
+        _extended(read_yaml(_builtin_path(name))), {k: v for k, v in raw.items() if k != "extends"}
+    )
+
+
+def _builtin_path(name: str) -> FilePath:
+    return FilePath(str(files("conformance.dialects") / f"{name}.yaml"))
 
 
 def _unknown_placeholders(raw: Mapping[str, Any]) -> Iterator[str]:

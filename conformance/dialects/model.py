@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path as FilePath
 from typing import Any, Literal
 
@@ -192,9 +191,8 @@ class Dialect:
 
 def builtin_dialects() -> list[str]:
     """Names of the dialects that ship with the suite."""
-    return sorted(
-        entry.name.removesuffix(".yaml") for entry in _folder().iterdir() if entry.name.endswith(".yaml")
-    )
+    shipped = (entry.name for entry in files("conformance.dialects").iterdir())
+    return sorted(name.removesuffix(".yaml") for name in shipped if name.endswith(".yaml"))
 
 
 def load_dialect(name_or_path: str) -> Dialect:
@@ -203,16 +201,12 @@ def load_dialect(name_or_path: str) -> Dialect:
     Raises:
         DialectError: there is none, or it is not valid.
     """
-    from conformance.dialects.load import read_dialect  # it builds on this module
+    from conformance.dialects.load import builtin_dialect, read_dialect  # it builds on this module
 
     if name_or_path in builtin_dialects():
-        return read_dialect(FilePath(str(_folder() / f"{name_or_path}.yaml")))
+        return builtin_dialect(name_or_path)
     if name_or_path.endswith((".yaml", ".yml")):
         return read_dialect(FilePath(name_or_path))
     raise DialectError(
         f"there is no dialect '{name_or_path}': choose {', '.join(builtin_dialects())}, or name a .yaml file"
     )
-
-
-def _folder() -> Traversable:
-    return files("conformance.dialects")

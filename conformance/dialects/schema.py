@@ -27,9 +27,16 @@ def _validator() -> Draft202012Validator:
 
 
 def first_problem(document: Any) -> str | None:
-    """The most telling error as ``POINTER: what is wrong``, or None if the document is valid."""
-    found = best_match(_validator().iter_errors(document))
-    return None if found is None else f"{pointer(found.absolute_path) or '/'}: {_say(found)}"
+    """The most telling error as ``POINTER: what is wrong``, or None if the document is valid.
+
+    A misspelt key comes first: it explains whatever else is wrong.
+    """
+    errors = list(_validator().iter_errors(document))
+    if not errors:
+        return None
+    unknown = (error for error in errors if error.validator == "additionalProperties")
+    found = next(unknown, None) or best_match(errors)
+    return f"{pointer(found.absolute_path) or 'top level'}: {_say(found)}"
 
 
 def _say(error: ValidationError) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import jsonpath_rfc9535 as jsonpath
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conformance.dialects.paths import compile_path, pointer
@@ -26,6 +26,7 @@ def _text(steps: list[str | int]) -> str:
     return "$" + "".join(f"[{q}]" for q in quoted)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(STEPS, JSON)
 def test_walking_a_simple_path_gives_what_the_library_gives(steps: list[str | int], document: Any) -> None:
     path = compile_path(_text(steps))
@@ -34,6 +35,7 @@ def test_walking_a_simple_path_gives_what_the_library_gives(steps: list[str | in
     assert path.find(document) == expected
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(STEPS, JSON)
 def test_a_pointer_leads_to_the_selected_value(steps: list[str | int], document: Any) -> None:
     for where, value in compile_path(_text(steps)).find(document) + compile_path("$..*").find(document):

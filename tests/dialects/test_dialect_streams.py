@@ -13,7 +13,7 @@ from conformance.dialects.model import Dialect, load_dialect
 
 
 def grammar(folder: Path, **stream: Any) -> Dialect:
-    return small(folder, stream={"terminal": None, **stream})
+    return small(folder, stream={**stream, "terminal": {"data": None, **stream["terminal"]}})
 
 
 def test_a_terminal_by_data(tmp_path: Path) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conformance.dialects.transforms import CONVERSIONS, SECONDS, Refused, rate_limit_parameter
@@ -108,12 +109,11 @@ JSON = st.recursive(
 NEARLY = st.from_regex(r"[0-9.]{0,4}(h|m|s|ms)?[0-9.]{0,3}s?|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,10}Z?")
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.sampled_from(sorted(ALL)), JSON | NEARLY)
 def test_a_conversion_converts_or_refuses_and_nothing_else(name: str, value: Any) -> None:
-    try:
+    with suppress(Refused):
         ALL[name](value, NOW)
-    except Refused:
-        pass
 
 
 @pytest.mark.parametrize("hours", [0, 1, 26])
@@ -148,9 +148,8 @@ def test_a_rate_limit_field_without_the_parameter_is_refused(field: str) -> None
         rate_limit_parameter(field, "requests", "r")
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.text())
 def test_any_rate_limit_field_is_read_or_refused(field: str) -> None:
-    try:
+    with suppress(Refused):
         rate_limit_parameter(field, "requests", "r")
-    except Refused:
-        pass

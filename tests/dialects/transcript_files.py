@@ -9,6 +9,7 @@ and the body byte for byte (without chunked framing). Lines of the head end in L
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from conformance.dialects.model import Dialect, load_dialect
@@ -43,6 +44,7 @@ def transcript(name: str) -> Reading:
     return Reading(exchange, spoken(comments["speaks"]))
 
 
+@cache
 def spoken(name: str) -> Dialect:
     """A built-in dialect, or one of ``vendors/``, with which the tests show what the language can carry."""
     vendor = FOLDER.parent / "vendors" / f"{name}.yaml"
