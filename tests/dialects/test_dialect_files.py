@@ -169,7 +169,8 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(
-        DialectError, match="no dialect 'opanai': choose contract, openai, openai-chat, or name a .yaml file"
+        DialectError,
+        match=r"no dialect 'opanai': choose contract, openai, openai-chat, or name a \.yaml file",
     ):
         load_dialect("opanai")
 
@@ -211,14 +212,14 @@ def test_an_extending_dialect_says_only_what_differs(tmp_path: Path) -> None:
 
 
 def test_an_extending_dialect_is_validated_as_a_whole(tmp_path: Path) -> None:
-    with pytest.raises(DialectError, match="mine.yaml: top level: the key 'stream' is missing"):
+    with pytest.raises(DialectError, match=r"mine\.yaml: top level: the key 'stream' is missing"):
         load_dialect(extending(tmp_path, extends="openai-chat", stream=None))
 
 
 @pytest.mark.parametrize("name", ["nobody", 7, ["contract"], None])
 def test_only_a_built_in_dialect_can_be_extended(tmp_path: Path, name: Any) -> None:
     with pytest.raises(
-        DialectError, match="/extends: there is no built-in dialect .*: choose contract, openai"
+        DialectError, match=r"/extends: there is no built-in dialect .*: choose contract, openai"
     ):
         load_dialect(extending(tmp_path, extends=name))
 
