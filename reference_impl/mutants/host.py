@@ -46,7 +46,9 @@ class Host:
         async with self._building:
             if name not in self._apps:
                 subject = self._subjects[name]
-                app = create_app(subject.settings, subject.policies(default_policies(subject.settings)))
+                # In a thread, so that the streams of the other servers keep their pace meanwhile.
+                policies = subject.policies(default_policies(subject.settings))
+                app = await asyncio.to_thread(create_app, subject.settings, policies)
                 await self._stack.enter_async_context(app.running())
                 self._apps[name] = subject.wrap(app)
         return self._apps[name]
