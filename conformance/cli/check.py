@@ -21,6 +21,9 @@ from conformance.selection import Selection, SelectionError
 from conformance.target import Limits, Target, TargetError
 from spec.catalogue import requirements
 
+MAX_CALLS = 80
+"""What a run may send to a vendor unless the tester says otherwise: calls cost money."""
+
 
 def command(
     url: Annotated[
@@ -50,7 +53,10 @@ def command(
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as JSON.")] = None,
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as JUnit XML.")] = None,
     max_calls: Annotated[
-        int | None, typer.Option(metavar="N", help="Never send more than N requests.")
+        int | None,
+        typer.Option(
+            metavar="N", help="Never send more than N requests (default: 80, unlimited for the contract)."
+        ),
     ] = None,
     timeout: Annotated[
         float, typer.Option(metavar="S", min=1, help="Longest a single call may take, body included.")
@@ -79,7 +85,7 @@ def command(
             other_key=other_key,
             limited_key=limited_key,
             model=model,
-            max_calls=max_calls,
+            max_calls=_budget(max_calls, spoken),
             limits=Limits(headers=min(timeout, Limits.headers), total=timeout),
             verify=not insecure,
             ca_bundle=str(ca_bundle) if ca_bundle else None,
@@ -105,6 +111,10 @@ def command(
         print_report(report, console)
         console.print(f"report: {out / 'report.html'}", highlight=False)
     raise typer.Exit(report.exit_code)
+
+
+def _budget(asked: int | None, dialect: Dialect) -> int | None:
+    return MAX_CALLS if asked is None and dialect.name != "contract" else asked
 
 
 def _print_plan(console: Console, dialect: Dialect, selection: Selection) -> None:

@@ -315,3 +315,14 @@ def test_any_field_parses_or_is_refused(value: str) -> None:
     for parse in (levels, policies):
         with suppress(FieldError):  # any other exception fails the test
             assert all(isinstance(name, str) for name in parse(reading))
+
+
+def test_a_429_to_head_has_no_body_and_is_no_fault() -> None:
+    told = answer(
+        {"error": {"code": "rate_limited", "message": "slow down"}}, status=429, speaks="openai-chat"
+    )
+    head = answer(None, status=429, method="HEAD", speaks="openai-chat")
+    assert rate.test_a_429_body_says_by_code_what_happened((told, head))
+    empty = answer(None, status=429, speaks="openai-chat")
+    with pytest.raises(Violation):
+        rate.test_a_429_body_says_by_code_what_happened((told, empty))

@@ -22,7 +22,7 @@ SIZES = {"max_tokens": 4096, "input_tokens": 5000}
 VENDORS: list[tuple[str, int, Any, str | None, dict[str, Any]]] = [
     ("OpenAI, window", 400, error(f"{MAX} 4096 tokens. However, your messages resulted in 5000 tokens.", INVALID, "context_length_exceeded"), "CONTEXT_LENGTH_EXCEEDED", SIZES),
     ("OpenAI, window without sizes", 400, error("Too long.", INVALID, "context_length_exceeded"), "CONTEXT_LENGTH_EXCEEDED", {}),
-    ("vLLM before 0.10", 400, {"object": "error", "message": f"{MAX} 4096 tokens. However, you requested 5000 tokens (4744 in the messages, 256 in the completion).", "type": "BadRequestError", "param": None, "code": 400}, "CONTEXT_LENGTH_EXCEEDED", SIZES),
+    ("older vLLM", 400, {"object": "error", "message": f"{MAX} 4096 tokens. However, you requested 5000 tokens (4744 in the messages, 256 in the completion).", "type": "BadRequestError", "param": None, "code": 400}, "CONTEXT_LENGTH_EXCEEDED", SIZES),
     ("vLLM now", 400, error(f"{MAX} 4096 tokens. However, you requested 256 output tokens and your prompt contains at least 5000 input tokens, for a total of at least 5256 tokens.", "BadRequestError", 400), "CONTEXT_LENGTH_EXCEEDED", SIZES),
     ("one size only", 400, error(f"{MAX} 4096 tokens.", "BadRequestError", 400), "CONTEXT_LENGTH_EXCEEDED", {}),
     ("llama.cpp", 400, error("the request exceeds the available context size, try increasing it", "exceed_context_size_error", 400, n_prompt_tokens=5000, n_ctx=4096), "CONTEXT_LENGTH_EXCEEDED", SIZES),
