@@ -44,6 +44,8 @@ class Database:
     async def open(self) -> None:
         """Create what is missing, drop what has expired, and release what a dead process left in flight."""
         try:
+            # aiosqlite's thread may outlive the event loop when it cannot open the file; this one does not.
+            sqlite3.connect(self._path).close()
             async with self._engine.begin() as connection:
                 await connection.run_sync(METADATA.create_all)
                 now = time.time()
