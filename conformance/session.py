@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from conformance.dialects.model import Dialect
-from conformance.dialects.request import build_request
+from conformance.dialects.request import UnsupportedOperation, build_request
 from conformance.evidence import Exchange, Principal, ProbeRecord, Sent
 from conformance.reading import Probed, Reading
 from conformance.target import Limits, Target
@@ -138,7 +138,10 @@ class Session:
         Never raises for what the target does; raises :class:`RunStopped` when the budget is used up.
         """
         params = {"model": self.target.model, **params}
-        sent = build_request(self.dialect, operation, params, self.target, principal)
+        try:
+            sent = build_request(self.dialect, operation, params, self.target, principal)
+        except UnsupportedOperation as missing:
+            raise ProbeSkipped(str(missing)) from None
         if body is not None:
             sent = replace(sent, body=body)
         return await self._send(sent, operation, role, principal, params, headers, hang_up, limits)

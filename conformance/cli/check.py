@@ -15,7 +15,7 @@ from conformance.dialects.model import Dialect, DialectError, load_dialect
 from conformance.gather import plan
 from conformance.registry import load_all, selected_checks
 from conformance.report.console import print_report
-from conformance.report.write import ReportError, write_html, write_json, write_junit
+from conformance.report.write import ReportError, write_json, write_junit
 from conformance.run_state import Settings
 from conformance.selection import Selection, SelectionError
 from conformance.target import Limits, Target, TargetError
@@ -104,7 +104,6 @@ def command(
             write_json(report, json)
         if junit:
             write_junit(report, junit)
-        write_html(report, out / "report.html")
     except ReportError as error:
         stop(str(error), 2)
     if not quiet:
