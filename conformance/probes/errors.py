@@ -92,9 +92,9 @@ def _provoked(session: Session, name: str) -> dict[str, Any]:
 
 
 async def _window(session: Session) -> tuple[str | None, int]:
-    declared = session.dialect.provocations.get("context_overflow", {}).get("context_window")
-    if isinstance(declared, int):
-        return session.target.model, declared
+    declared = session.dialect.provocations.get("context_overflow", {})
+    if isinstance(declared.get("context_window"), int):
+        return declared.get("model", session.target.model), declared["context_window"]
     if "models" not in session.dialect.operations:
         raise ProbeSkipped("no model tells its context window: declare a provocation context_overflow")
     listed = await session.call("models", "models")

@@ -28,7 +28,11 @@ from spec.editions import to_30
 
 
 def connexion_app(
-    document: Mapping[str, Any], policies: Policies, settings: Settings, handlers: Mapping[str, Handler]
+    document: Mapping[str, Any],
+    policies: Policies,
+    settings: Settings,
+    handlers: Mapping[str, Handler],
+    base_path: str = BASE_PATH,
 ) -> ASGIApp:
     """The application without its outermost layer; every refusal leaves it as an exception.
 
@@ -49,7 +53,7 @@ def connexion_app(
     # No redirects to "the same path with a slash": an unknown path is not found.
     dispatch: Any = app.middleware.app
     dispatch.router.redirect_slashes = False
-    app.add_api(to_30(document), base_path=BASE_PATH)
+    app.add_api(to_30(document), base_path=base_path)
     app.middleware.apis[-1].specification.operation_cls = _Operation
     application: ASGIApp = app
     return application
