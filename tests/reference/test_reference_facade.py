@@ -13,7 +13,7 @@ import pytest
 from reference_server import KEY, LIMITED_KEY, OTHER_KEY, ReferenceServer
 
 from reference_impl.facade.shapes import dotted
-from reference_impl.settings import Settings
+from reference_impl.settings import DEVELOPMENT, Settings
 
 ASK = [{"role": "user", "content": "Repeat exactly: one two three"}]
 
@@ -122,9 +122,10 @@ def test_errors_are_the_classes_that_the_sdk_knows(server: ReferenceServer) -> N
 def test_limits_are_the_contracts_in_openais_words() -> None:
     with ReferenceServer(Settings()) as server:
         client = sdk(server, LIMITED_KEY)
+        for _ in range(DEVELOPMENT.requests.limit):
+            client.models.list()
         with pytest.raises(openai.RateLimitError) as limited:
-            for _ in range(20):
-                client.models.list()
+            client.models.list()
         assert limited.value.code == "rate_limit_exceeded"
         assert limited.value.type == "requests"
         assert int(limited.value.response.headers["retry-after"]) >= 1
