@@ -44,6 +44,7 @@ class ReferenceApp:
         finally:
             self.services.stopping.set()
             await self.services.runs.stop()
+            await self.services.engine.close()
             await self.services.database.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -109,19 +109,19 @@ async def whole_answer(services: Services, exchange: Exchange, call: Call) -> tu
 async def _generate(services: Services, exchange: Exchange, call: Call) -> tuple[str, FinishReason, Usage]:
     limit_s = services.settings.sync_max_seconds
     tokens: list[str] = []
-    reason: FinishReason = "stop"
+    finish = Finish("stop")
     try:
         async with asyncio.timeout(limit_s), aclosing(services.engine.generate(call)) as generation:
             async for item in generation:
                 if isinstance(item, Finish):
-                    reason = item.reason
+                    finish = item
                 else:
                     tokens.append(item)
     except EngineError as failure:
         raise contract_error(failure) from failure
     except TimeoutError as late:
         raise contract_error(ModelTimeoutError(limit_s * 1000, exchange.elapsed_ms)) from late
-    return "".join(tokens), reason, Usage(call.input_tokens, len(tokens))
+    return "".join(tokens), finish.reason, Usage.of(finish.counts, call.input_tokens, len(tokens))
 
 
 async def _defer(
