@@ -7,6 +7,8 @@ URL ?=
 DIALECT ?= contract
 KEY ?=
 OUT ?= aiconform-report
+# More than cores, since many tests wait: for windows of limits, deadlines and the end of child processes.
+WORKERS ?= 3
 
 .PHONY: help check serve test lint selftest lock editions interop clean
 
@@ -32,7 +34,7 @@ serve: $(STAMP) ## serve the reference on port 8000
 
 test: $(STAMP) ## run all tests with branch coverage
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest -n $(WORKERS) --dist worksteal
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --skip-covered --sort=cover | tail -n 40
 
