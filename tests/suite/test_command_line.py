@@ -17,7 +17,7 @@ KEYS = ["--key", "sk-demo", "--other-key", "sk-demo-other", "--limited-key", "sk
 
 def aiconform(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from conformance.cli import main; main()", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
 
 
 @pytest.fixture(scope="module")
