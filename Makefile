@@ -7,6 +7,7 @@ URL ?=
 DIALECT ?= contract
 KEY ?=
 OUT ?= aiconform-report
+CASES ?=
 
 .PHONY: help check serve test lint selftest lock editions interop clean
 
@@ -54,6 +55,9 @@ lint: $(STAMP) node_modules ## style, types, dependency rule, OpenAPI lint
 editions: $(STAMP) ## write the published editions of the contract to dist/
 	$(BIN)/python -m spec.editions dist
 
+interop: $(STAMP) ## run the suite on real third-party servers, or CASES="…"; writes docs/results/
+	$(BIN)/python tests/interop/run.py $(CASES)
+
 lock: ## resolve the dependencies anew into requirements.lock
 	test -x $(BIN)/pip-compile || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet pip-tools; }
 	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-emit-index-url \
@@ -61,4 +65,4 @@ lock: ## resolve the dependencies anew into requirements.lock
 	  --output-file requirements.lock pyproject.toml
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) node_modules dist aiconform-report .coverage* selftest.json
+	rm -rf $(VENV) node_modules dist aiconform-report .interop .coverage* selftest.json

@@ -1,0 +1,119 @@
+"""``docs/results/``: one JSON report per server, and a page with the table of all and their reviewed findings.
+
+    python tests/interop/table.py
+
+``findings.yaml`` holds what a person found when reading the bytes behind each FAIL and WARN. The page is made from the
+reports and from it; a verdict that nobody reviewed, and a review whose verdict is gone, are told.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "docs" / "results"
+FLAGGED = ("FAIL", "WARN")
+SHOWN = {
+    "PASS": "PASS",
+    "FAIL": "FAIL",
+    "WARN": "WARN",
+    "NOT_OFFERED": "not offered",
+    "NOT_TESTED": "not tested",
+    "INCONCLUSIVE": "inconclusive",
+}
+
+INTRODUCTION = """\
+# Results on real servers
+
+The whole suite, run on servers that others wrote, with the versions that `tests/interop/requirements/` pins. `make
+interop` makes the environments, starts each server, judges it and writes this folder anew; `make interop CASES=NAME`
+does so for one. Beside this page is the JSON report of each run. `findings.yaml` is written by hand: for every FAIL and
+WARN somebody read the recorded bytes.
+
+LLMock and the tiny random model are no products: their rows show what the instrument sees, not whom to blame.
+"""
+
+
+def publish(name: str, report: dict[str, Any], provenance: dict[str, Any]) -> None:
+    """Keep the report of one run, with where it comes from."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({"provenance": provenance, "report": report}, ensure_ascii=False, indent=1)
+    (RESULTS / f"{name}.json").write_text(text + "\n", "utf-8")
+
+
+def reports() -> dict[str, dict[str, Any]]:
+    """What was published, by case."""
+    return {p.stem: json.loads(p.read_text("utf-8")) for p in sorted(RESULTS.glob("*.json"))}
+
+
+def findings() -> dict[str, dict[str, dict[str, str]]]:
+    """The reviews: case, requirement, then ``seen`` (bytes as recorded) and ``cause``."""
+    path = RESULTS / "findings.yaml"
+    return yaml.safe_load(path.read_text("utf-8")) if path.is_file() else {}
+
+
+def unreviewed() -> list[str]:
+    """Flagged verdicts without a review, and reviews without their verdict; empty when all is settled."""
+    reviewed, told = findings(), []
+    for name, run in reports().items():
+        flagged = {v["id"] for v in run["report"]["verdicts"] if v["result"] in FLAGGED}
+        known = set(reviewed.get(name, {}))
+        told += [f"{name}: {i} is flagged, and nobody read its bytes" for i in sorted(flagged - known)]
+        told += [f"{name}: {i} was reviewed, but is not flagged any more" for i in sorted(known - flagged)]
+    return told
+
+
+def write_readme() -> None:
+    """Make the page anew."""
+    runs, reviewed = reports(), findings()
+    lines = [INTRODUCTION, *_table(runs), ""]
+    for name, run in runs.items():
+        lines += _section(name, run, reviewed.get(name, {}))
+    (RESULTS / "README.md").write_text("\n".join(lines), "utf-8")
+
+
+def _table(runs: dict[str, dict[str, Any]]) -> list[str]:
+    lines = [
+        f"| server | judged | {' | '.join(SHOWN.values())} | calls | seconds |",
+        f"|---|{'---:|' * (len(SHOWN) + 3)}",
+    ]
+    for name, run in runs.items():
+        report, summary = run["report"], run["report"]["summary"]
+        counts = " | ".join(str(summary["verdicts"][r]) for r in SHOWN)
+        judged = f"{summary['judged']} of {summary['applicable']}"
+        seconds = run["provenance"]["seconds"]
+        lines.append(f"| [{name}]({name}.json) | {judged} | {counts} | {report['calls']} | {seconds} |")
+    return lines
+
+
+def _section(name: str, run: dict[str, Any], reviewed: dict[str, dict[str, str]]) -> list[str]:
+    where = run["provenance"]
+    lines = [f"## {name}", "", f"{', in front of '.join(where['servers'])}: {where['about']}.", ""]
+    lines += ["```sh", *where["started_with"], where["checked_with"], "```", ""]
+    flagged = [v for v in run["report"]["verdicts"] if v["result"] in FLAGGED]
+    if not flagged:
+        return [*lines, "Nothing was flagged.", ""]
+    lines += ["| requirement | verdict | seen | cause |", "|---|---|---|---|"]
+    for verdict in sorted(flagged, key=lambda v: (v["result"], v["id"])):
+        review = reviewed.get(verdict["id"], {})
+        seen, cause = review.get("seen", ""), review.get("cause", "not reviewed")
+        lines.append(f"| {verdict['id']} | {verdict['result']} | {_code(seen)} | {_cell(cause)} |")
+    return [*lines, ""]
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _code(text: str) -> str:
+    return f"`{_cell(text)}`" if text else ""
+
+
+if __name__ == "__main__":
+    write_readme()
+    sys.exit("\n".join(unreviewed()) or 0)
