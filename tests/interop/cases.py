@@ -55,7 +55,21 @@ _LITELLM = Server(
 
 _TRANSFORMERS = Server(
     "transformers",
-    ("transformers", *"serve tiny --device cpu --host 127.0.0.1 --port {port} --default-seed 7".split()),
+    (
+        "transformers",
+        *[
+            "serve",
+            "tiny",
+            "--device",
+            "cpu",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            "{port}",
+            "--default-seed",
+            "7",
+        ],
+    ),
     # Without this folder the server looks for its own cache and fails to list its models.
     environment={"HF_HOME": "hub-home", "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"},
     files=("tiny_model.py",),

@@ -65,7 +65,7 @@ def _provenance(case: Case, arguments: Sequence[str], seconds: float) -> dict[st
 
 def _faults(case: Case, report: dict[str, Any], seconds: float) -> list[str]:
     """Where the run breaks its own promises."""
-    results = {v["id"]: v["result"] for v in report["verdicts"]}
+    results = {v["id"]: v["verdict"] for v in report["verdicts"]}
     found = [f"{i} is the suite's own fault: ERROR" for i, r in results.items() if r == "ERROR"]
     found += [
         f"{i} does not name the fault: {results[i]}" for i in case.named if results[i] not in table.FLAGGED

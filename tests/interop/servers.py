@@ -64,7 +64,9 @@ def running(server: Server, name: str) -> Iterator[int]:
             _run([str(home / "bin" / "python"), *server.prepare], f"prepare {name}", folder)
         program, *rest = (part.format_map(ports) for part in server.command)
         log = folder / "server.log"
-        stack.enter_context(_group([str(home / "bin" / program), *rest], folder, server.environment or {}, log))
+        stack.enter_context(
+            _group([str(home / "bin" / program), *rest], folder, server.environment or {}, log)
+        )
         _await(f"http://127.0.0.1:{ports['port']}{server.ready}", name, log)
         yield int(ports["port"])
 
@@ -76,7 +78,9 @@ def environment(package: str) -> Path:
     home = CACHE / "venvs" / package
     stamp = home / "requirements.sha256"
     if not (stamp.is_file() and stamp.read_text("ascii") == digest):
-        _run([sys.executable, "-m", "venv", "--clear", str(home)], f"make an environment for {package}", CACHE)
+        _run(
+            [sys.executable, "-m", "venv", "--clear", str(home)], f"make an environment for {package}", CACHE
+        )
         pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         _run([*pip, "--requirement", str(wanted)], f"install {package}", CACHE)
         stamp.write_text(digest, "ascii")

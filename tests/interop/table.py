@@ -17,6 +17,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "docs" / "results"
+PROVENANCE = RESULTS / "runs.yaml"
 FLAGGED = ("FAIL", "WARN")
 SHOWN = {
     "PASS": "PASS",
@@ -32,7 +33,7 @@ INTRODUCTION = """\
 
 The whole suite, run on servers that others wrote, with the versions that `tests/interop/requirements/` pins. `make
 interop` makes the environments, starts each server, judges it and writes this folder anew; `make interop CASES=NAME`
-does so for one. Beside this page is the JSON report of each run. `findings.yaml` is written by hand: for every FAIL and
+does so for one. Beside this page are the JSON report of each run and `runs.yaml`, how each came about. `findings.yaml` is written by hand: for every FAIL and
 WARN somebody read the recorded bytes.
 
 LLMock and the tiny random model are no products: their rows show what the instrument sees, not whom to blame.
@@ -40,15 +41,26 @@ LLMock and the tiny random model are no products: their rows show what the instr
 
 
 def publish(name: str, report: dict[str, Any], provenance: dict[str, Any]) -> None:
-    """Keep the report of one run, with where it comes from."""
+    """Keep the report of one run, a verdict per line, and where it comes from."""
     RESULTS.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"provenance": provenance, "report": report}, ensure_ascii=False, indent=1)
-    (RESULTS / f"{name}.json").write_text(text + "\n", "utf-8")
+    head = {k: v for k, v in report.items() if k != "verdicts"}
+    verdicts = ",\n".join(json.dumps(v, ensure_ascii=False) for v in report["verdicts"])
+    text = json.dumps(head, ensure_ascii=False, indent=1)[:-2] + f',\n "verdicts": [\n{verdicts}\n]}}\n'
+    (RESULTS / f"{name}.json").write_text(text, "utf-8")
+    runs = {**_provenances(), name: provenance}
+    PROVENANCE.write_text(yaml.safe_dump(runs, sort_keys=True, width=110, allow_unicode=True), "utf-8")
 
 
 def reports() -> dict[str, dict[str, Any]]:
-    """What was published, by case."""
-    return {p.stem: json.loads(p.read_text("utf-8")) for p in sorted(RESULTS.glob("*.json"))}
+    """What was published, by case: ``provenance`` and ``report``."""
+    return {
+        name: {"provenance": p, "report": json.loads((RESULTS / f"{name}.json").read_text("utf-8"))}
+        for name, p in sorted(_provenances().items())
+    }
+
+
+def _provenances() -> dict[str, dict[str, Any]]:
+    return yaml.safe_load(PROVENANCE.read_text("utf-8")) if PROVENANCE.is_file() else {}
 
 
 def findings() -> dict[str, dict[str, dict[str, str]]]:
@@ -61,7 +73,7 @@ def unreviewed() -> list[str]:
     """Flagged verdicts without a review, and reviews without their verdict; empty when all is settled."""
     reviewed, told = findings(), []
     for name, run in reports().items():
-        flagged = {v["id"] for v in run["report"]["verdicts"] if v["result"] in FLAGGED}
+        flagged = {v["id"] for v in run["report"]["verdicts"] if v["verdict"] in FLAGGED}
         known = set(reviewed.get(name, {}))
         told += [f"{name}: {i} is flagged, and nobody read its bytes" for i in sorted(flagged - known)]
         told += [f"{name}: {i} was reviewed, but is not flagged any more" for i in sorted(known - flagged)]
@@ -95,14 +107,14 @@ def _section(name: str, run: dict[str, Any], reviewed: dict[str, dict[str, str]]
     where = run["provenance"]
     lines = [f"## {name}", "", f"{', in front of '.join(where['servers'])}: {where['about']}.", ""]
     lines += ["```sh", *where["started_with"], where["checked_with"], "```", ""]
-    flagged = [v for v in run["report"]["verdicts"] if v["result"] in FLAGGED]
+    flagged = [v for v in run["report"]["verdicts"] if v["verdict"] in FLAGGED]
     if not flagged:
         return [*lines, "Nothing was flagged.", ""]
     lines += ["| requirement | verdict | seen | cause |", "|---|---|---|---|"]
-    for verdict in sorted(flagged, key=lambda v: (v["result"], v["id"])):
+    for verdict in sorted(flagged, key=lambda v: (v["verdict"], v["id"])):
         review = reviewed.get(verdict["id"], {})
         seen, cause = review.get("seen", ""), review.get("cause", "not reviewed")
-        lines.append(f"| {verdict['id']} | {verdict['result']} | {_code(seen)} | {_cell(cause)} |")
+        lines.append(f"| {verdict['id']} | {verdict['verdict']} | {_code(seen)} | {_cell(cause)} |")
     return [*lines, ""]
 
 
