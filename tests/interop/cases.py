@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from servers import Server
+from third_party import Server
 
 DIALECTS = "tests/interop/dialects"
 

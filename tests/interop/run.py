@@ -19,8 +19,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import servers
 import table
+import third_party
 from cases import CASES, Case
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,9 +28,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def run(case: Case) -> list[str]:
     """Start the server, judge it, publish the report. Gives what is wrong with the run itself."""
-    out = servers.CACHE / "reports" / case.name
+    out = third_party.CACHE / "reports" / case.name
     shutil.rmtree(out, ignore_errors=True)
-    with servers.running(case.server, case.name) as port:
+    with third_party.running(case.server, case.name) as port:
         arguments = [f"http://127.0.0.1:{port}/v1", *case.arguments]
         command = [sys.executable, "-m", "conformance.cli", "check", *arguments, "--out", str(out), "--quiet"]
         clock = time.perf_counter()
@@ -55,7 +55,7 @@ def _provenance(case: Case, arguments: Sequence[str], seconds: float) -> dict[st
     start = [case.server.command, *([case.server.upstream.command] if case.server.upstream else [])]
     return {
         "about": case.about,
-        "servers": [f"{p} {servers.version(p)}" for p in packages],
+        "servers": [f"{p} {third_party.version(p)}" for p in packages],
         "started_with": [shlex.join(c) for c in start],
         "checked_with": shlex.join(["aiconform", "check", *arguments]),
         "reproduce": f"make interop CASES={case.name}",
@@ -92,13 +92,13 @@ def main(names: Sequence[str]) -> int:
     for case in [known[n] for n in names] or CASES:
         try:
             faults = run(case)
-        except servers.ServerError as error:
+        except third_party.ServerError as error:
             faults = [str(error)]
         print(f"{case.name:20} {'; '.join(faults) or 'ok'}", flush=True)
         wrong += bool(faults)
     table.write_readme()
     open_questions = table.unreviewed()
-    print("\n".join(open_questions))
+    print("\n".join([*table.outdated(), *open_questions]))
     return 1 if wrong or open_questions else 0
 
 

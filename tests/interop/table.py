@@ -31,10 +31,10 @@ SHOWN = {
 INTRODUCTION = """\
 # Results on real servers
 
-The whole suite, run on servers that others wrote, with the versions that `tests/interop/requirements/` pins. `make
-interop` makes the environments, starts each server, judges it and writes this folder anew; `make interop CASES=NAME`
-does so for one. Beside this page are the JSON report of each run and `runs.yaml`, how each came about. `findings.yaml` is written by hand: for every FAIL and
-WARN somebody read the recorded bytes.
+The whole suite, run on servers that others wrote, in the versions that `tests/interop/requirements/` pins.
+`make interop` makes the environments, starts each server, judges it and writes this folder anew; `make interop
+CASES=NAME` does so for one. Beside this page are the JSON report of each run, and `runs.yaml`, which says how each came
+about. `findings.yaml` is written by hand: behind every FAIL and WARN somebody read the recorded bytes.
 
 LLMock and the tiny random model are no products: their rows show what the instrument sees, not whom to blame.
 """
@@ -64,29 +64,56 @@ def _provenances() -> dict[str, dict[str, Any]]:
 
 
 def findings() -> dict[str, dict[str, dict[str, str]]]:
-    """The reviews: case, requirement, then ``seen`` (bytes as recorded) and ``cause``."""
+    """The reviews: case or its server, requirement, then ``seen`` (bytes as recorded) and ``cause``."""
     path = RESULTS / "findings.yaml"
     return yaml.safe_load(path.read_text("utf-8")) if path.is_file() else {}
 
 
+def reviews_of(name: str) -> dict[str, dict[str, str]]:
+    """The reviews that hold for a case: its server's (``llmock``), and its own (``llmock-stall``)."""
+    known = findings()
+    return {**known.get(name.partition("-")[0], {}), **known.get(name, {})}
+
+
 def unreviewed() -> list[str]:
-    """Flagged verdicts without a review, and reviews without their verdict; empty when all is settled."""
-    reviewed, told = findings(), []
-    for name, run in reports().items():
-        flagged = {v["id"] for v in run["report"]["verdicts"] if v["verdict"] in FLAGGED}
-        known = set(reviewed.get(name, {}))
-        told += [f"{name}: {i} is flagged, and nobody read its bytes" for i in sorted(flagged - known)]
-        told += [f"{name}: {i} was reviewed, but is not flagged any more" for i in sorted(known - flagged)]
-    return told
+    """Flagged verdicts whose bytes nobody read; empty when all is settled."""
+    return [
+        f"{name}: {verdict['id']} is flagged, and nobody read its bytes"
+        for name, run in reports().items()
+        for verdict in flagged(run)
+        if verdict["id"] not in reviews_of(name)
+    ]
+
+
+def outdated() -> list[str]:
+    """Reviews of what no run shows any more."""
+    seen = {(name, v["id"]) for name, run in reports().items() for v in flagged(run)}
+    return [
+        f"{key}: {i} was reviewed, and is not flagged any more"
+        for key, reviewed in findings().items()
+        for i in reviewed
+        if not any(i == found and name.startswith(key) for name, found in seen)
+    ]
+
+
+def flagged(run: dict[str, Any]) -> list[dict[str, Any]]:
+    """The FAIL and WARN verdicts of a run, the worst first."""
+    found = [v for v in run["report"]["verdicts"] if v["verdict"] in FLAGGED]
+    return sorted(found, key=lambda v: (v["verdict"], v["id"]))
 
 
 def write_readme() -> None:
     """Make the page anew."""
-    runs, reviewed = reports(), findings()
+    (RESULTS / "README.md").write_text(page(), "utf-8")
+
+
+def page() -> str:
+    """The page of all that is published, as Markdown."""
+    runs = reports()
     lines = [INTRODUCTION, *_table(runs), ""]
     for name, run in runs.items():
-        lines += _section(name, run, reviewed.get(name, {}))
-    (RESULTS / "README.md").write_text("\n".join(lines), "utf-8")
+        lines += _section(name, run)
+    return "\n".join(lines)
 
 
 def _table(runs: dict[str, dict[str, Any]]) -> list[str]:
@@ -103,15 +130,15 @@ def _table(runs: dict[str, dict[str, Any]]) -> list[str]:
     return lines
 
 
-def _section(name: str, run: dict[str, Any], reviewed: dict[str, dict[str, str]]) -> list[str]:
-    where = run["provenance"]
+def _section(name: str, run: dict[str, Any]) -> list[str]:
+    where, reviewed = run["provenance"], reviews_of(name)
     lines = [f"## {name}", "", f"{', in front of '.join(where['servers'])}: {where['about']}.", ""]
     lines += ["```sh", *where["started_with"], where["checked_with"], "```", ""]
-    flagged = [v for v in run["report"]["verdicts"] if v["verdict"] in FLAGGED]
-    if not flagged:
+    found = flagged(run)
+    if not found:
         return [*lines, "Nothing was flagged.", ""]
     lines += ["| requirement | verdict | seen | cause |", "|---|---|---|---|"]
-    for verdict in sorted(flagged, key=lambda v: (v["verdict"], v["id"])):
+    for verdict in found:
         review = reviewed.get(verdict["id"], {})
         seen, cause = review.get("seen", ""), review.get("cause", "not reviewed")
         lines.append(f"| {verdict['id']} | {verdict['verdict']} | {_code(seen)} | {_cell(cause)} |")
@@ -128,4 +155,5 @@ def _code(text: str) -> str:
 
 if __name__ == "__main__":
     write_readme()
+    print("\n".join(outdated()))
     sys.exit("\n".join(unreviewed()) or 0)
