@@ -25,6 +25,9 @@ BREAKER = 4
 PATIENCE = 30.0
 """Seconds after the start of a run until which a probe still waits as long as a 429 asks, and sends again."""
 
+GENERATING = "chat"
+"""Operations whose name starts so may take as long as the whole call before the head of their answer comes."""
+
 TRIES = 2
 """How often a refused call is sent again: when its turn comes, and once more after the wait it is told then."""
 
@@ -225,7 +228,7 @@ class Session:
         async with self._run.slots:
             self._run.admit()
             started = time.time()
-            recorded: Recorded = await self._run.wire.send(sent, limits or self.target.limits, hang_up)
+            recorded: Recorded = await self._run.wire.send(sent, limits or self._limits(operation), hang_up)
         response = recorded.response()
         if response["status"] == 429 and not self._exhausts:
             role += LIMITED
@@ -243,6 +246,10 @@ class Session:
         self._run.note(exchange)
         self._mine.append(exchange)
         return Reading(exchange, self.dialect)
+
+    def _limits(self, operation: str) -> Limits:
+        limits = self.target.limits
+        return replace(limits, headers=limits.total) if operation.startswith(GENERATING) else limits
 
     def so_far(self) -> Probed:
         """What this probe recorded until now, for a probe whose next step depends on it."""

@@ -70,8 +70,14 @@ _TRANSFORMERS = Server(
             "7",
         ],
     ),
+    # One thread is enough for a tiny model, and does not wait for others on a busy machine.
     # Without this folder the server looks for its own cache and fails to list its models.
-    environment={"HF_HOME": "hub-home", "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"},
+    environment={
+        "HF_HOME": "hub-home",
+        "HF_HUB_OFFLINE": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "OMP_NUM_THREADS": "1",
+    },
     files=("tiny_model.py",),
     prepare=("tiny_model.py", "tiny", "hub-home"),
 )
@@ -114,6 +120,6 @@ CASES = (
         "transformers",
         "`transformers serve`: inference on a tiny random model; it has no authentication",
         _TRANSFORMERS,
-        ("--dialect", "openai-chat", "--model", "tiny"),
+        ("--dialect", "openai-chat", "--model", "tiny", "--concurrency", "2"),
     ),
 )
