@@ -114,8 +114,10 @@ def test_a_429_is_answered_at_once(limit_burst: Probed) -> str:
     burst = limit_burst.some("burst")
     refused = [r for r in limit_burst.all() if r.status == 429]
     served = [r for r in burst if r.ok]
-    if not refused or not served:
+    if not refused:
         raise NotTested(_no_429(limit_burst))
+    if not served:
+        raise NotTested("no call of the burst was answered, to compare a refusal with")
     if max(r.exchange.lag for r in (*refused, *served)) > LARGEST_LAG:
         raise Inconclusive("this machine was too busy to measure times")
     typical, fastest = median(_duration(r) for r in refused), min(_duration(r) for r in served)

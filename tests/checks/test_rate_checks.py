@@ -326,3 +326,11 @@ def test_a_429_to_head_has_no_body_and_is_no_fault() -> None:
     empty = answer(None, status=429, speaks="openai-chat")
     with pytest.raises(Violation):
         rate.test_a_429_body_says_by_code_what_happened((told, empty))
+
+
+def test_a_burst_that_is_refused_whole_is_told_as_that() -> None:
+    """LiteLLM with a key of three requests a minute, already used up: the reason said that no 429 came."""
+    with pytest.raises(NotTested, match="no call of the burst was answered"):
+        FAST(burst(refused()))
+    with pytest.raises(NotTested, match="no call of an authenticated principal was answered"):
+        TOLD((refused(),))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 
@@ -30,8 +31,9 @@ def slow() -> Iterator[str]:
             Event().wait(0.6)
             self.send_response(200)
             self.send_header("Content-Length", "2")
-            self.end_headers()
-            self.wfile.write(b"{}")
+            with suppress(BrokenPipeError, ConnectionResetError):  # who asked has left
+                self.end_headers()
+                self.wfile.write(b"{}")
 
         def log_message(self, *_: object) -> None:
             return
