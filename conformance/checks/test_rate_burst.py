@@ -75,6 +75,10 @@ def test_half_of_retry_after_is_too_early(limit_burst: Probed) -> str:
             str(limit_burst.notes.get("wait") or limit_burst.record.reason or "no second 429 was reached")
         )
     half = limit_burst["half_wait"]
+    if half.status != 429 and _may_be_over(limit_burst, half):
+        raise Inconclusive(
+            "on a busy machine half of the wait took so long that the whole may have been over"
+        )
     expect(
         half.status == 429,
         expected="429 at half of Retry-After: the wait is not longer than needed",
@@ -147,6 +151,24 @@ def test_a_limited_stream_request_is_an_http_429(limit_burst: Probed) -> str:
             at=stream,
         )
     raise Inconclusive(f"the limit did not hold for the stream request: status {stream.status}")
+
+
+def _may_be_over(limit_burst: Probed, half: Reading) -> bool:
+    """Was the early request answered within the last second of the wait? A server rounds up to whole seconds."""
+    waited = limit_burst.get("after_second_wait") or limit_burst.get("after_wait")
+    since = waited.exchange.started_at if waited else 0.0
+    asking = [
+        r
+        for r in limit_burst.all("burst")
+        if r.status == 429 and since < r.exchange.started_at < half.exchange.started_at
+    ]
+    if not asking:
+        return False
+    refused = min(asking, key=lambda r: r.exchange.started_at)
+    header = (refused.header("Retry-After") or "").strip()
+    asked = float(header) if header.isdecimal() else float(refused.facts["retry_after"].value or 0)
+    answered = half.exchange.started_at + _duration(half)
+    return answered - refused.exchange.started_at > asked - 1
 
 
 def _duration(reading: Reading) -> float:
