@@ -56,7 +56,7 @@ def _provenance(case: Case, arguments: Sequence[str], seconds: float) -> dict[st
     return {
         "about": case.about,
         "servers": [f"{p} {third_party.version(p)}" for p in packages],
-        "started_with": [shlex.join(c) for c in start],
+        "started_with": [shlex.join(c).replace("'{port}'", "PORT") for c in start],
         "checked_with": shlex.join(["aiconform", "check", *arguments]),
         "reproduce": f"make interop CASES={case.name}",
         "seconds": round(seconds, 1),
