@@ -9,6 +9,7 @@ KEY ?=
 OUT ?= aiconform-report
 # More than cores, since many tests wait: for windows of limits, deadlines and the end of child processes.
 WORKERS ?= 3
+CASES ?=
 
 .PHONY: help check serve test lint selftest lock editions mutants interop clean
 
@@ -59,6 +60,9 @@ editions: $(STAMP) ## write the published editions of the contract to dist/
 mutants: $(STAMP) ## write the index of the mutants, spec/mutants.json
 	$(BIN)/python -m reference_impl.mutants --index spec/mutants.json
 
+interop: $(STAMP) ## run the suite on real third-party servers, or CASES="…"; writes docs/results/
+	$(BIN)/python tests/interop/run.py $(CASES)
+
 lock: ## resolve the dependencies anew into requirements.lock
 	test -x $(BIN)/pip-compile || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet pip-tools; }
 	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-emit-index-url \
@@ -66,4 +70,4 @@ lock: ## resolve the dependencies anew into requirements.lock
 	  --output-file requirements.lock pyproject.toml
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) node_modules dist aiconform-report .coverage* selftest.json
+	rm -rf $(VENV) node_modules dist aiconform-report .interop .coverage* selftest.json

@@ -1,4 +1,4 @@
-"""``python -m conformance.cli``: the command without its script."""
+"""``python -m conformance.cli``: the command without its console script."""
 
 from conformance.cli import main
 

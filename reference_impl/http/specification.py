@@ -11,7 +11,6 @@ from typing import Any
 from connexion.operations.openapi import OpenAPIOperation
 from connexion.spec import OpenAPISpecification
 
-from reference_impl.settings import BASE_PATH
 from spec.editions import to_30
 
 
@@ -27,15 +26,15 @@ class _Operation(OpenAPIOperation):
         return definition
 
 
-def specification(document: Mapping[str, Any]) -> OpenAPISpecification:
+def specification(document: Mapping[str, Any], base_path: str) -> OpenAPISpecification:
     """What Connexion's middlewares take. Servers of one document share its parts, which nobody writes to."""
-    return copy.copy(_specification(json.dumps(document)))
+    return copy.copy(_specification(json.dumps(document), base_path))
 
 
-@lru_cache(maxsize=2)
-def _specification(document: str) -> OpenAPISpecification:
+@lru_cache(maxsize=4)
+def _specification(document: str, base_path: str) -> OpenAPISpecification:
     # Connexion's validation of the document takes longer than all the rest of making a server.
     made: OpenAPISpecification = OpenAPISpecification(to_30(json.loads(document)))  # type: ignore[no-untyped-call]
-    made.base_path = BASE_PATH
+    made.base_path = base_path
     made.operation_cls = _Operation
     return made

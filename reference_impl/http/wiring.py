@@ -56,7 +56,7 @@ def connexion_app(
     dispatch.router.redirect_slashes = False
     # Given as a dict, the document would be validated anew for every server; `specification` does it once.
     app.add_api(_PLACEHOLDER, base_path=base_path)
-    app.middleware.apis[-1].specification = specification(document)
+    app.middleware.apis[-1].specification = specification(document, base_path)
     application: ASGIApp = app
     return application
 
