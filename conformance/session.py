@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from conformance.dialects.model import Dialect
-from conformance.dialects.request import UnsupportedOperation, build_request
+from conformance.dialects.request import UnsupportedOperation, build_request, settled
 from conformance.evidence import Exchange, Principal, ProbeRecord, Sent
 from conformance.reading import Probed, Reading
 from conformance.target import Limits, Target
@@ -137,7 +137,7 @@ class Session:
         the connection.
         Never raises for what the target does; raises :class:`RunStopped` when the budget is used up.
         """
-        params = {"model": self.target.model, **params}
+        params = settled(self.dialect, {"model": self.target.model, **params})
         try:
             sent = build_request(self.dialect, operation, params, self.target, principal)
         except UnsupportedOperation as missing:

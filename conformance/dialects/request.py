@@ -38,8 +38,10 @@ def build_request(
     found = dialect.operations.get(operation)
     if found is None:
         raise UnsupportedOperation(f"the dialect {dialect.name} has no operation {operation}")
+    params = settled(dialect, params)
     values = {**params, **_conversation(dialect.messages, params)}
-    url = target.base_url.rstrip("/") + _path(found.path, values, operation) + _query(found.query, values)
+    url = target.base_url.rstrip("/") + _path(found.path, values, operation)
+    url += _query(found.query, values, dialect.auth_query(target, principal))
     headers = _headers({**dialect.request_headers, **found.headers}, values)
     body = b""
     if found.body is not None:
@@ -47,6 +49,22 @@ def build_request(
         body = _json({k: v for k, v in _members(found.body, values) if v is not _ABSENT})
     headers.extend(dialect.auth_headers(target, principal))
     return Sent(found.method, url, _overridden(headers, target.headers), body)
+
+
+def settled(dialect: Dialect, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters as the vendor takes them: its defaults filled in, a number below its minimum raised to it."""
+    found = dict(params)
+    for name, demanded in dialect.parameters.items():
+        value = found.get(name)
+        if value is None and demanded.default is not None:
+            found[name] = demanded.default
+        elif demanded.minimum is not None and _is_number(value) and 0 < value < demanded.minimum:
+            found[name] = demanded.minimum
+    return found
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 # ---- templates
@@ -97,8 +115,11 @@ def _path(template: str, values: Mapping[str, Any], operation: str) -> str:
     return str(filled)
 
 
-def _query(template: Mapping[str, Any], values: Mapping[str, Any]) -> str:
+def _query(
+    template: Mapping[str, Any], values: Mapping[str, Any], more: tuple[tuple[str, str], ...] = ()
+) -> str:
     pairs = [(name, _text(v)) for name, v in _members(template, values) if v is not _ABSENT]
+    pairs += more
     return "?" + urlencode(pairs, quote_via=quote, errors="surrogatepass") if pairs else ""
 
 
