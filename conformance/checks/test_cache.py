@@ -124,7 +124,9 @@ def _ids_tell_executions_apart(reading: Reading, baseline: Probed) -> None:
     """Some servers give every answer the same id, whatever was asked: then an id that comes again is no cache."""
     other = baseline.get("chat")
     if other is not None and other.ok and other.facts["response_id"] and identity(other) == _id(reading):
-        raise Inconclusive(f"answers to different requests have the same id, {_id(reading)}: it proves nothing")
+        raise Inconclusive(
+            f"answers to different requests have the same id, {_id(reading)}: it proves nothing"
+        )
 
 
 def _id(reading: Reading) -> str:

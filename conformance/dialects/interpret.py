@@ -185,7 +185,8 @@ class _StreamReader:
             if fact_name.startswith("usage."):
                 if isinstance(value, int) and not isinstance(value, bool):
                     usage[fact_name.removeprefix("usage.")] = value
-            elif fact_name != "text_delta" or (isinstance(value, str) and value != ""):
+            elif value != "" and (fact_name != "text_delta" or isinstance(value, str)):
+                # Azure's first event has an empty id and model: nothing is said there.
                 self.found[fact_name].append(Placed(index, value, t))
             says = True
         if usage:
