@@ -58,13 +58,9 @@ def settled(dialect: Dialect, params: Mapping[str, Any]) -> dict[str, Any]:
         value = found.get(name)
         if value is None and demanded.default is not None:
             found[name] = demanded.default
-        elif demanded.minimum is not None and _is_number(value) and 0 < value < demanded.minimum:
-            found[name] = demanded.minimum
+        elif isinstance(value, int | float) and value > 0 and demanded.minimum is not None:
+            found[name] = max(value, demanded.minimum)
     return found
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 # ---- templates
