@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from conformance import __version__
 from conformance.dialects.model import Dialect
@@ -14,7 +15,7 @@ from conformance.evidence import Evidence, Exchange, ProbeRecord
 from conformance.registry import PROBES, Check, Probe
 from conformance.session import ProbeSkipped, Run, RunStopped, Session
 from conformance.target import Target
-from conformance.wire.http import Wire
+from conformance.wire.http import Wire, verification
 from conformance.wire.redact import redact_evidence
 from spec.document import contract_version
 
@@ -103,7 +104,7 @@ async def gather(
     records = {r.name: r for r in planned.skipped}
     progress = Progress(planned)
     interrupted = False
-    async with Wire(verify=target.ca_bundle or target.verify) as wire:
+    async with Wire(verify=verification(target), proxy=target.route.proxy) as wire:
         run = Run(target, dialect, wire, on_call=lambda n: _advance(progress, watch, n))
         try:
             for phase in sorted({p.phase for p in planned.probes}):
@@ -114,11 +115,9 @@ async def gather(
             interrupted = True
     for probe in planned.probes:
         records.setdefault(probe.name, ProbeRecord(probe.name, "stopped", "the run was interrupted"))
-    records[SECRETS] = ProbeRecord(
-        SECRETS, "done", notes={"leaks": _leaks(run.exchanges, target.keys.values())}
-    )
+    records[SECRETS] = ProbeRecord(SECRETS, "done", notes={"leaks": _leaks(run.exchanges, target.secrets)})
     evidence = Evidence(
-        target={**run.target.public(), "calls_planned": planned.calls},
+        target={**run.target.public(), "calls_planned": planned.calls, "budget": _account(run, records)},
         dialect=dialect.name,
         started_at=started,
         duration=time.perf_counter() - clock,
@@ -127,7 +126,7 @@ async def gather(
         suite_version=__version__,
         contract_version=contract_version(),
     )
-    clean = redact_evidence(evidence, tuple(target.keys.values()))
+    clean = redact_evidence(evidence, target.secrets)
     if interrupted:
         raise Interrupted(clean)
     return clean
@@ -146,6 +145,14 @@ async def _phase(
     await asyncio.gather(*(one(p) for p in probes))
 
 
+def _account(run: Run, records: Mapping[str, ProbeRecord]) -> dict[str, Any]:
+    """What was granted and spent, and which probes the end of the budget left unfinished."""
+    granted = {k: v for k, v in asdict(run.ledger.budget).items() if v is not None}
+    ended = run.ledger.stopped
+    unfinished = sorted(r.name for r in records.values() if r.outcome == "stopped") if ended else []
+    return {"granted": granted, "spent": run.ledger.spent(), "ended": ended, "unfinished": unfinished}
+
+
 def _advance(progress: Progress, watch: Watcher, calls: int) -> None:
     progress.calls = calls
     watch(progress)
@@ -156,7 +163,10 @@ async def _probe(probe: Probe, run: Run, progress: Progress, watch: Watcher) -> 
     progress.running.append(probe.name)
     watch(progress)
     try:
-        await probe.function(session)
+        async with asyncio.timeout(run.ledger.seconds_left()):
+            await probe.function(session)
+    except TimeoutError:
+        return ProbeRecord(probe.name, "stopped", run.ledger.out_of_time(), session.notes)
     except ProbeSkipped as skipped:
         return ProbeRecord(probe.name, "skipped", str(skipped), session.notes)
     except RunStopped as stopped:

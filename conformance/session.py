@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from conformance.budget import Ledger, OverBudget, Share, most_of
 from conformance.dialects.model import Dialect
 from conformance.dialects.request import UnsupportedOperation, build_request, settled
 from conformance.evidence import Exchange, Principal, ProbeRecord, Sent
@@ -47,18 +48,21 @@ class Run:
     ) -> None:
         self.target, self.dialect, self.wire, self._on_call = target, dialect, wire, on_call
         self.exchanges: list[Exchange] = []
+        self.ledger = Ledger(target.whole_budget, target.price or dialect.price)
         self.calls = 0
         self._ids = itertools.count(1)
         self._failures = 0
         self._patience_ends = time.monotonic() + PATIENCE
         self.slots = asyncio.Semaphore(target.concurrency)
 
-    def admit(self) -> None:
-        """Count one call, or raise :class:`RunStopped`."""
-        if self.target.max_calls is not None and self.calls >= self.target.max_calls:
-            raise RunStopped(f"the budget of {self.target.max_calls} calls is used up")
+    def admit(self, most: Share) -> None:
+        """Count one call that may take ``most`` tokens, or raise :class:`RunStopped`."""
         if self._failures >= BREAKER:
             raise RunStopped(f"the target is down: {self._failures} calls in a row got no whole response")
+        try:
+            self.ledger.reserve(most)
+        except OverBudget as over:
+            raise RunStopped(str(over)) from None
         self.calls += 1
         self._on_call(self.calls)
 
@@ -196,7 +200,8 @@ class Session:
         limits: Limits | None,
     ) -> Reading:
         async with self._run.slots:
-            self._run.admit()
+            most = most_of(operation, params, sent.body)
+            self._run.admit(most)
             started = time.time()
             recorded: Recorded = await self._run.wire.send(sent, limits or self.target.limits, hang_up)
         response = recorded.response()
@@ -215,12 +220,32 @@ class Session:
         )
         self._run.note(exchange)
         self._mine.append(exchange)
-        return Reading(exchange, self.dialect)
+        reading = Reading(exchange, self.dialect)
+        self._run.ledger.settle(most, _taken(reading, most))
+        return reading
 
     def so_far(self) -> Probed:
         """What this probe recorded until now, for a probe whose next step depends on it."""
         record = ProbeRecord(self._probe, "done")
         return Probed(record, tuple(Reading(e, self.dialect) for e in self._mine))
+
+
+def _taken(reading: Reading, most: Share) -> Share:
+    """What a call took, as far as its answer says so; an error took nothing, silence all that it could."""
+    exchange = reading.exchange
+    if most == Share() or (exchange.failure is None and (exchange.status or 0) >= 400):
+        return Share()
+    if exchange.failure is not None or exchange.left_at is not None:
+        return most
+    if exchange.is_sse:
+        said = dict(reading.stream.usage)
+    else:
+        said = {name: reading.facts[f"usage.{name}"].value for name in ("input", "output")}
+    return Share(_count(said.get("input"), most.input), _count(said.get("output"), most.output))
+
+
+def _count(value: Any, otherwise: int) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else otherwise
 
 
 def _is_down(exchange: Exchange) -> bool:

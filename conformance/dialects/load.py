@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path as FilePath
 from typing import Any, TypeVar
 
+from conformance.budget import Price
 from conformance.dialects.facts import (
     ANSWER_FACTS,
     ERROR_FACTS,
@@ -28,7 +29,6 @@ from conformance.dialects.model import (
     Offer,
     Operation,
     Parameter,
-    Price,
     StreamError,
     StreamRules,
     Terminal,

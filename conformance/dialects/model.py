@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path as FilePath
 from typing import Any, Literal
 
+from conformance.budget import Price
 from conformance.dialects.paths import Path
 from conformance.dialects.rules import Rule
 from conformance.evidence import Principal
@@ -73,18 +74,6 @@ class Parameter:
 
     default: Any = None
     minimum: float | None = None
-
-
-@dataclass(frozen=True)
-class Price:
-    """US dollars for a million tokens."""
-
-    input: float
-    output: float
-
-    def of(self, tokens_in: int, tokens_out: int) -> float:
-        """The cost of that many tokens in US dollars."""
-        return (self.input * tokens_in + self.output * tokens_out) / 1_000_000
 
 
 @dataclass(frozen=True)
