@@ -113,12 +113,12 @@ class Ledger:
         tokens_in, tokens_out = self._input + most.input, self._output + most.output
         if budget.tokens is not None and tokens_in + tokens_out > budget.tokens:
             used = self._input + self._output
-            return f"the budget of {budget.tokens} tokens is used up: {used} are spent or under way"
+            rest = f"{used} are spent or under way, the next call may take {most.input + most.output}"
+            return f"the budget of {budget.tokens} tokens has no room left: {rest}"
         if budget.cost is not None and self.price and self.price.of(tokens_in, tokens_out) > budget.cost:
             used_usd = self.price.of(self._input, self._output)
-            return (
-                f"the budget of {budget.cost:g} US dollars is used up: {used_usd:.4f} are spent or under way"
-            )
+            rest = f"{used_usd:.4f} are spent or under way"
+            return f"the budget of {budget.cost:g} US dollars has no room for the next call: {rest}"
         return ""
 
 

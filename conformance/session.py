@@ -14,7 +14,7 @@ from typing import Any
 
 from conformance.budget import Ledger, OverBudget, Share, most_of
 from conformance.dialects.model import Dialect
-from conformance.dialects.request import UnsupportedOperation, build_request, settled
+from conformance.dialects.request import UnsupportedOperation, build_request, settled, with_query
 from conformance.evidence import Exchange, Principal, ProbeRecord, Sent
 from conformance.reading import Probed, Reading
 from conformance.target import Limits, Target
@@ -164,7 +164,9 @@ class Session:
         """Send a request that is no operation of the dialect; ``path`` is below the base URL."""
         sent = Sent(
             method,
-            self.target.base_url.rstrip("/") + path,
+            with_query(
+                self.target.base_url.rstrip("/") + path, self.dialect.auth_query(self.target, principal)
+            ),
             self.dialect.auth_headers(self.target, principal),
             body,
         )

@@ -137,6 +137,9 @@ def command(
         stop(str(error), 2)
     if not quiet:
         print_report(report, console)
+        if ended := report.evidence.target.get("budget", {}).get("ended"):
+            unfinished = ", ".join(report.evidence.target["budget"]["unfinished"])
+            console.print(f"{ended}; left unfinished: {unfinished}", style="yellow", highlight=False)
         console.print(f"report: {out / 'report.html'}", highlight=False)
     raise typer.Exit(report.exit_code)
 

@@ -112,7 +112,7 @@ def request_body(document: Mapping[str, Any], kept: Iterable[str] | None = None)
     for key, value in document.items():
         known = next((p for p, names in PARAMETERS.items() if p not in used and _names(names, (key,))), None)
         if known == "messages" and isinstance(value, str):
-            known = "prompt"
+            known = None if "prompt" in used else "prompt"
         if known == "prompt" and not isinstance(value, str):
             known = None
         if known is not None:

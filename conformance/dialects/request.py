@@ -41,7 +41,8 @@ def build_request(
     params = settled(dialect, params)
     values = {**params, **_conversation(dialect.messages, params)}
     url = target.base_url.rstrip("/") + _path(found.path, values, operation)
-    url += _query(found.query, values, dialect.auth_query(target, principal))
+    query = [(name, _text(v)) for name, v in _members(found.query, values) if v is not _ABSENT]
+    url = with_query(url, (*query, *dialect.auth_query(target, principal)))
     headers = _headers({**dialect.request_headers, **found.headers}, values)
     body = b""
     if found.body is not None:
@@ -111,12 +112,11 @@ def _path(template: str, values: Mapping[str, Any], operation: str) -> str:
     return str(filled)
 
 
-def _query(
-    template: Mapping[str, Any], values: Mapping[str, Any], more: tuple[tuple[str, str], ...] = ()
-) -> str:
-    pairs = [(name, _text(v)) for name, v in _members(template, values) if v is not _ABSENT]
-    pairs += more
-    return "?" + urlencode(pairs, quote_via=quote, errors="surrogatepass") if pairs else ""
+def with_query(url: str, pairs: tuple[tuple[str, str], ...]) -> str:
+    """The URL with these parameters added to its query, percent-encoded."""
+    if not pairs:
+        return url
+    return url + ("&" if "?" in url else "?") + urlencode(pairs, quote_via=quote, errors="surrogatepass")
 
 
 def _headers(template: Mapping[str, str], values: Mapping[str, Any]) -> Headers:
