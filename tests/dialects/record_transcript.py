@@ -21,9 +21,9 @@ from conformance.target import Target
 def record(
     name: str, server: str, speaks: str, base_url: str, operation: str, params: str, key: str = ""
 ) -> None:
-    """Send one operation and keep what comes back, complete or not."""
+    """Send one operation and keep what comes back, complete or not. The key is sent, and not kept."""
     dialect = spoken(speaks)
-    target = Target(base_url, dialect.name, keys={"main": key})
+    target = Target(base_url, dialect.name, keys={"main": key} if key else {})
     sent = build_request(dialect, operation, json.loads(params), target, "main")
     url = urlsplit(sent.url)
     connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=10)
