@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from conformance.budget import Budget, Price
@@ -86,4 +86,5 @@ def _looks_like_an_address(text: str) -> bool:
 
 
 def _merged(flags: Budget, file: Budget) -> Budget:
-    return Budget(None, flags.tokens or file.tokens, flags.cost or file.cost, flags.seconds or file.seconds)
+    given = {name: value for name, value in asdict(flags).items() if value is not None}
+    return replace(file, **given)

@@ -50,6 +50,9 @@ def command(
     limited_key_env: Annotated[
         str | None, typer.Option(metavar="NAME", help="Environment variable with a key of small limits.")
     ] = None,
+    ca_bundle: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="CA certificates (PEM) to trust.")
+    ] = None,
     config: Annotated[Path, typer.Option(metavar="FILE", help="The file to write, or to add to.")] = Path(
         FILE
     ),
@@ -67,7 +70,8 @@ def command(
                 f"{config} has a target '{chosen}' already: give another --name, or edit the file"
             )
         variable = key_env or _usual_variable(url)
-        target = Target.create(url, "contract", key=_key(variable), model=model)
+        trusted = str(ca_bundle.absolute()) if ca_bundle else None
+        target = Target.create(url, "contract", key=_key(variable), model=model, ca_bundle=trusted)
         if dialect:
             load_dialect(dialect)
         found = asyncio.run(discover(target, dialect))
@@ -76,9 +80,7 @@ def command(
     except NotDiscovered as error:
         stop(str(error), 3)
     keys = {"main": variable, "other": other_key_env, "limited": limited_key_env}
-    text = entry(
-        chosen, target.base_url, dialect or found.dialect, found, {p: v for p, v in keys.items() if v}
-    )
+    text = entry(chosen, target, dialect or found.dialect, found, {p: v for p, v in keys.items() if v})
     try:
         _add(config, text)
     except OSError as error:
@@ -91,10 +93,16 @@ def command(
     typer.echo(f"written to {config}; now: aiconform check {chosen}")
 
 
-def entry(name: str, url: str, dialect: str, found: Discovered, keys: dict[str, str]) -> str:
+def entry(name: str, target: Target, dialect: str, found: Discovered, keys: dict[str, str]) -> str:
     """The table of one target in TOML. A JSON string is a TOML basic string."""
     quoted = name if "." not in name else json.dumps(name)
-    lines = [f"[targets.{quoted}]", f"url = {json.dumps(url)}", f"dialect = {json.dumps(dialect)}"]
+    lines = [
+        f"[targets.{quoted}]",
+        f"url = {json.dumps(target.base_url)}",
+        f"dialect = {json.dumps(dialect)}",
+    ]
+    if target.ca_bundle:
+        lines.append(f"ca_bundle = {json.dumps(target.ca_bundle)}")
     if found.model:
         lines.append(f"model = {json.dumps(found.model)}")
     if keys:

@@ -177,6 +177,12 @@ def test_a_plan_fetches_no_secret(tmp_path: Path) -> None:
         (["check", "--max-cost", "1"], "--max-cost needs a price"),
         (["check", "nope"], "has no target 'nope': choose a"),
         (["check", "--config", "gone.toml"], "gone.toml cannot be read"),
+        (["init", "127.0.0.1:9/v1"], "is not a URL"),
+        (["init", "http://127.0.0.1:9/v1", "--name", "a"], "has a target 'a' already"),
+        (["init", "http://127.0.0.1:9/v1", "--name", "a b"], "'a b' is not a name"),
+        (["init", "http://127.0.0.1:9/v1", "--dialect", "nope"], "there is no dialect 'nope'"),
+        (["init", "http://127.0.0.1:9/v1", "--key-env", "UNSET_KEY"], "UNSET_KEY is empty or not set"),
+        (["init", "http://127.0.0.1:9/v1", "--ca-bundle", "gone.pem"], "the CA bundle"),
     ],
 )
 def test_bad_input_gets_one_line(
@@ -187,6 +193,15 @@ def test_bad_input_gets_one_line(
     code, said = run(*arguments)
     assert (code, len(said.strip().splitlines())) == (2, 1), said
     assert says in said
+
+
+def test_a_target_that_cannot_be_reached_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, said = run("init", "http://127.0.0.1:9/v1")
+    assert (code, said.startswith("aiconform: cannot reach http://127.0.0.1:9/v1")) == (3, True)
+    assert not Path("aiconform.toml").exists()
 
 
 def test_init_then_check_without_flags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
