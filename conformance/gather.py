@@ -6,8 +6,9 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
+from typing import Any
 
 from conformance import __version__
 from conformance.dialects.model import Dialect
@@ -15,7 +16,7 @@ from conformance.evidence import Evidence, Exchange, ProbeRecord
 from conformance.registry import PROBES, Check, Probe
 from conformance.session import ProbeSkipped, Run, RunStopped, Session
 from conformance.target import Target
-from conformance.wire.http import Wire
+from conformance.wire.http import Wire, verification
 from conformance.wire.redact import redact_evidence
 from spec.document import contract_version
 
@@ -134,7 +135,7 @@ async def gather(
     records = {r.name: r for r in planned.skipped}
     progress = Progress(planned)
     interrupted = False
-    async with Wire(verify=target.ca_bundle or target.verify) as wire:
+    async with Wire(verify=verification(target), proxy=target.route.proxy) as wire:
         kept = sum(p.calls for p in planned.probes if p.phase == EXHAUSTING)
         run = Run(target, dialect, wire, on_call=lambda n: _advance(progress, watch, n), kept=kept)
 
@@ -179,20 +180,28 @@ def _evidence(
 ) -> Evidence:
     """All that was recorded until now, redacted. ``missing`` says why a planned probe has no record."""
     target = run.target
-    secrets = tuple(target.keys.values())
     not_run = {p.name: ProbeRecord(p.name, "stopped", missing) for p in planned.probes}
-    leaks = ProbeRecord(SECRETS, "done", notes={"leaks": _leaks(run.exchanges, secrets)})
+    leaks = ProbeRecord(SECRETS, "done", notes={"leaks": _leaks(run.exchanges, target.secrets)})
+    probes = {**not_run, **records, SECRETS: leaks}
     evidence = Evidence(
-        target={**target.public(), "calls_planned": planned.calls},
+        target={**target.public(), "calls_planned": planned.calls, "budget": _account(run, probes)},
         dialect=run.dialect.name,
         started_at=started,
         duration=duration,
-        probes={**not_run, **records, SECRETS: leaks},
+        probes=probes,
         exchanges=tuple(sorted(run.exchanges, key=lambda e: e.id)),
         suite_version=__version__,
         contract_version=contract_version(),
     )
-    return redact_evidence(evidence, secrets)
+    return redact_evidence(evidence, target.secrets)
+
+
+def _account(run: Run, records: Mapping[str, ProbeRecord]) -> dict[str, Any]:
+    """What was granted and spent, and which probes the end of the budget left unfinished."""
+    granted = {k: v for k, v in asdict(run.ledger.budget).items() if v is not None}
+    ended = run.ledger.stopped
+    unfinished = sorted(r.name for r in records.values() if r.outcome == "stopped") if ended else []
+    return {"granted": granted, "spent": run.ledger.spent(), "ended": ended, "unfinished": unfinished}
 
 
 def _advance(progress: Progress, watch: Watcher, calls: int) -> None:
@@ -205,7 +214,10 @@ async def _probe(probe: Probe, run: Run, progress: Progress, watch: Watcher) -> 
     progress.running.append(probe.name)
     watch(progress)
     try:
-        await probe.function(session)
+        async with asyncio.timeout(run.ledger.seconds_left()):
+            await probe.function(session)
+    except TimeoutError:
+        return ProbeRecord(probe.name, "stopped", run.ledger.out_of_time(), session.notes)
     except ProbeSkipped as skipped:
         return ProbeRecord(probe.name, "skipped", str(skipped), session.notes)
     except RunStopped as stopped:

@@ -12,6 +12,7 @@ from typing import Any
 
 from conformance.dialects.model import Dialect
 from conformance.evidence import Evidence
+from conformance.offers import as_seen
 from conformance.reading import Probed, Reading, probed, readings_of
 from conformance.registry import Check
 from conformance.verdict import Inconclusive, NotOffered, NotTested, Result, Verdict, Violation
@@ -51,6 +52,7 @@ def judge(
     evidence: Evidence, dialect: Dialect, requirements: Iterable[Requirement], checks: Mapping[str, Check]
 ) -> list[Verdict]:
     """One verdict per requirement, in the order given."""
+    dialect = as_seen(evidence, dialect)
     bench = Bench(evidence, dialect)
     return [
         verdict_without_check(r, dialect)

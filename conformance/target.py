@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
+
+from conformance.budget import Budget, Price
 
 
 class TargetError(ValueError):
@@ -26,9 +28,30 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Route:
+    """How connections to the target are made, beyond its URL. ``certificate``: a PEM file with the client's
+    certificate (and its key, unless ``certificate_key`` has it). ``proxy``: an ``http://host:port`` URL."""
+
+    certificate: str | None = None
+    certificate_key: str | None = None
+    proxy: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What the tester says about the target, over what its dialect says: the state of capabilities
+    (``offered``, ``not_offered``, ``detected``), and provocations (call parameters by name)."""
+
+    capabilities: Mapping[str, str] = field(default_factory=dict)
+    provocations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Target:
-    """``keys`` maps a principal (``main``, ``other``, ``limited``) to its credential; secrets never leave this
-    object except in a request header."""
+    """One API as its tester describes it.
+
+    ``keys`` maps a principal (``main``, ``other``, ``limited``) to its credential; secrets never leave this
+    object except in a request header. ``hidden``: other secrets, such as the value of an extra header."""
 
     base_url: str
     dialect: str
@@ -40,6 +63,12 @@ class Target:
     verify: bool = True
     ca_bundle: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    name: str | None = None
+    route: Route = Route()
+    hidden: tuple[str, ...] = field(default=(), repr=False)
+    declared: Declared = Declared()
+    budget: Budget = field(default_factory=Budget)
+    price: Price | None = None
 
     @classmethod
     def create(
@@ -82,6 +111,16 @@ class Target:
             ca_bundle=ca_bundle,
         )
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must never be written."""
+        return (*self.keys.values(), *self.hidden)
+
+    @property
+    def whole_budget(self) -> Budget:
+        """The budget, the limit of calls included."""
+        return replace(self.budget, calls=self.max_calls)
+
     def public(self) -> dict[str, Any]:
         """What may be written to a report: no credential."""
         return {
@@ -89,6 +128,14 @@ class Target:
             "dialect": self.dialect,
             "model": self.model,
             "principals": sorted(self.keys),
+            **({"name": self.name} if self.name else {}),
+            **({"declared": self._declared()} if self.declared != Declared() else {}),
+        }
+
+    def _declared(self) -> dict[str, Any]:
+        return {
+            "capabilities": dict(self.declared.capabilities),
+            "provocations": {name: dict(p) for name, p in self.declared.provocations.items()},
         }
 
 

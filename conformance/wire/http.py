@@ -16,10 +16,10 @@ from typing import Any, Self
 import httpx
 
 from conformance.evidence import FailureKind, Sent
-from conformance.target import Limits
+from conformance.target import Limits, Target
 from conformance.wire.connection import ConnectError, Connection, connect, explain
 from conformance.wire.lag import LagMonitor
-from conformance.wire.proxy import Proxy, open_tunnel, proxy_for
+from conformance.wire.proxy import Proxy, open_tunnel, parse_proxy, proxy_for
 from conformance.wire.recording import Recording, Stop
 from conformance.wire.request import complete_headers, head, parse_url, port_of, same_origin
 from conformance.wire.roundtrip import HangUp, Response, send_all
@@ -55,7 +55,8 @@ class Wire:
     """All HTTP of one run.
 
     ``verify``: False accepts any certificate, a path names a CA bundle (or ``ValueError``).
-    ``trust_env``: use the environment's proxies. ``connections``: so many exchanges at a time, others wait.
+    ``trust_env``: use the environment's proxies; ``proxy``: this one, for every host (or ``ValueError``).
+    ``connections``: so many exchanges at a time, others wait.
     """
 
     def __init__(
@@ -63,9 +64,11 @@ class Wire:
         *,
         verify: bool | str | ssl.SSLContext = True,
         trust_env: bool = False,
+        proxy: str | None = None,
         connections: int = MAX_CONNECTIONS,
     ) -> None:
         self._verify, self._trust_env = verify, trust_env
+        self._proxy = parse_proxy(proxy, "proxy") if proxy else None
         self._slots = asyncio.Semaphore(connections)
         self._lag = LagMonitor()
         self._context = tls_context(verify) if isinstance(verify, str) else None
@@ -165,7 +168,7 @@ class Wire:
 
     async def _open(self, url: httpx.URL, progress: _Progress) -> tuple[Connection, Proxy | None]:
         host, port = url.raw_host.decode("ascii"), port_of(url)
-        proxy = proxy_for(url.scheme, host) if self._trust_env else None
+        proxy = self._proxy or (proxy_for(url.scheme, host) if self._trust_env else None)
         connection = await connect(*((proxy.host, proxy.port) if proxy else (host, port)))
         try:
             if url.scheme == "https":
@@ -182,6 +185,26 @@ class Wire:
         if self._context is None:
             self._context = tls_context(self._verify)
         return self._context
+
+
+def verification(target: Target) -> bool | str | ssl.SSLContext:
+    """How a target's certificate is verified, and with what certificate we answer if we are asked for one.
+
+    Raises:
+        ValueError: a file cannot be read, or a key does not fit.
+    """
+    plain = target.ca_bundle or target.verify
+    route = target.route
+    if route.certificate is None:
+        return plain
+    context = tls_context(plain)
+    try:
+        context.load_cert_chain(route.certificate, route.certificate_key, lambda: b"")
+    except OSError as error:
+        raise ValueError(
+            f"the client certificate '{route.certificate}' cannot be used: {explain(error)}"
+        ) from None
+    return context
 
 
 def tls_context(verify: bool | str | ssl.SSLContext) -> ssl.SSLContext:
