@@ -41,17 +41,17 @@ def as_seen(evidence: Evidence, dialect: Dialect) -> Dialect:
 
 
 def _unlisted(evidence: Evidence) -> Mapping[str, str]:
-    listed = _listed(evidence)
+    listed = listed_capabilities(evidence)
     if listed is None:
         return {}
-    missing = [name for name in _listable() if name not in listed]
+    missing = [name for name in listable_capabilities() if name not in listed]
     streaming = listed.get("streaming")
     if isinstance(streaming, dict) and streaming.get("turns") is False:
         missing.append("streaming.turns")
     return dict.fromkeys(missing, "not_offered")
 
 
-def _listed(evidence: Evidence) -> Mapping[str, Any] | None:
+def listed_capabilities(evidence: Evidence) -> Mapping[str, Any] | None:
     """The capabilities that the target lists, if one of its answers does."""
     for exchange in evidence.exchanges:
         if exchange.operation != "capabilities" or exchange.status != 200 or exchange.json is NOT_JSON:
@@ -64,7 +64,7 @@ def _listed(evidence: Evidence) -> Mapping[str, Any] | None:
 
 
 @cache
-def _listable() -> tuple[str, ...]:
+def listable_capabilities() -> tuple[str, ...]:
     """The capabilities that the contract's document names in the list."""
     schema = load_document()["components"]["schemas"]["Capabilities"]["properties"]["capabilities"]
     return tuple(name for name in schema["properties"] if name != "core")

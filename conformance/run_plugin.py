@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from conformance.claims import claims_of
 from conformance.evidence import Evidence
 from conformance.gather import Interrupted, gather, plan
 from conformance.judge import Bench, evaluate, verdict_without_check
@@ -127,7 +128,9 @@ class RunPlugin:
         if self.state.evidence is None:
             return None
         verdicts = tuple(self.state.verdicts[i] for i in self.wanted if i in self.state.verdicts)
-        return Report(self.state.evidence, self.state.settings.dialect, verdicts, self.wanted)
+        settings = self.state.settings
+        claims = claims_of(self.state.evidence, settings.dialect, verdicts, self.wanted)
+        return Report(self.state.evidence, settings.dialect, verdicts, self.wanted, claims, settings.policy)
 
 
 def _requirement(item: pytest.Item) -> str | None:

@@ -9,6 +9,7 @@ import pytest
 
 from conformance.dialects.model import Dialect
 from conformance.evidence import Evidence
+from conformance.gate.policy import Policy
 from conformance.gather import Watcher
 from conformance.judge import Bench
 from conformance.registry import Check
@@ -27,6 +28,7 @@ class Settings:
     selection: Selection = field(default_factory=Selection)
     out: Path | None = None
     watch: Watcher = lambda _: None
+    policy: Policy = field(default_factory=Policy)
 
 
 @dataclass

@@ -12,6 +12,8 @@ import subprocess
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import date
+from datetime import time as clock_time
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -69,25 +71,46 @@ def _validator() -> Draft202012Validator:
 
 
 def read_targets(path: Path) -> TargetFile:
-    """Read and validate one file.
+    """Read and validate one file, and its targets.
 
     Raises:
-        TargetError: unreadable, not TOML, against the schema, or with a secret in it; one line that says where.
+        TargetError: as :func:`read_document`, or it describes no target.
     """
-    try:
-        document = tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise TargetError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise TargetError(f"{path} is not TOML: {' '.join(str(error).split())}") from None
-    problem = _literal_secret(document) or problem_in(document, _validator())
-    if problem:
-        raise TargetError(f"{path}: {problem}")
+    document = read_document(path)
+    if "targets" not in document:
+        raise TargetError(f"{path}: the key 'targets' is missing: write [targets.NAME], or give a URL")
     default = document.get("default")
     found = TargetFile(path, default, document["targets"])
     if default is not None:
         found.choose(default)
     return found
+
+
+def read_document(path: Path) -> Mapping[str, Any]:
+    """The whole file, valid; dates are ISO 8601 text.
+
+    Raises:
+        TargetError: unreadable, not TOML, against the schema, or with a secret in it; one line that says where.
+    """
+    try:
+        read = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise TargetError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise TargetError(f"{path} is not TOML: {' '.join(str(error).split())}") from None
+    document: dict[str, Any] = _dates_as_text(read)
+    problem = _literal_secret(document) or problem_in(document, _validator())
+    if problem:
+        raise TargetError(f"{path}: {problem}")
+    return document
+
+
+def _dates_as_text(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _dates_as_text(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_dates_as_text(item) for item in value]
+    return value.isoformat() if isinstance(value, date | clock_time) else value
 
 
 def _literal_secret(document: Mapping[str, Any]) -> str | None:

@@ -11,14 +11,29 @@ from rich.console import Console
 
 from conformance.budget import Budget
 from conformance.cli.choose import choose
+from conformance.cli.gate_options import (
+    Badge,
+    BaselineFile,
+    Config,
+    FailOnWords,
+    Har,
+    Json,
+    Junit,
+    Markdown,
+    ProfileName,
+    ReportFiles,
+    Sarif,
+    policy_of,
+)
 from conformance.cli.plan import print_plan
 from conformance.cli.progress import live_progress
 from conformance.cli.stop import stop
 from conformance.cli.suite import run_suite
 from conformance.dialects.model import Dialect, DialectError, load_dialect
+from conformance.gate.policy import GateError
 from conformance.offers import as_declared
 from conformance.report.console import print_report
-from conformance.report.write import ReportError, write_json, write_junit
+from conformance.report.write import ReportError
 from conformance.run_state import Settings
 from conformance.selection import Selection, SelectionError
 from conformance.target import Limits, Target, TargetError
@@ -42,9 +57,7 @@ def command(
         str | None,
         typer.Option(help="Its wire format: a built-in dialect or a YAML file (default: contract)."),
     ] = None,
-    config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The file of targets (default: aiconform.toml).")
-    ] = None,
+    config: Config = None,
     key: Annotated[
         str | None, typer.Option(envvar="AICONFORM_KEY", show_envvar=True, help="Credential.")
     ] = None,
@@ -62,8 +75,15 @@ def command(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Evidence and report.html go here.")] = Path(
         "aiconform-report"
     ),
-    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as JSON.")] = None,
-    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as JUnit XML.")] = None,
+    profile: ProfileName = None,
+    fail_on: FailOnWords = None,
+    baseline: BaselineFile = None,
+    json: Json = None,
+    junit: Junit = None,
+    sarif: Sarif = None,
+    markdown: Markdown = None,
+    badge: Badge = None,
+    har: Har = None,
     max_calls: Annotated[
         int | None,
         typer.Option(
@@ -108,6 +128,7 @@ def command(
         spoken, selection = load_dialect(dialect or chosen.dialect), Selection.parse(only)
         spoken = as_declared(spoken, chosen.declared)
         selection.of(requirements().values())
+        policy = policy_of(config, chosen.name or None, profile, fail_on, baseline)
         flags = Target.create(
             chosen.url,
             spoken.name,
@@ -129,15 +150,12 @@ def command(
             raise TargetError(f"--ca-bundle: {ca_bundle} is not a file")
         target = _bounded(chosen.under(flags), spoken)
         Wire(verify=verification(target), proxy=target.route.proxy)
-    except (DialectError, TargetError, SelectionError, ValueError) as error:
+    except (DialectError, TargetError, GateError, SelectionError, ValueError) as error:
         stop(str(error), 2)
     with live_progress(Console(stderr=True), quiet=quiet) as watch:
-        report = run_suite(Settings(spoken, target, selection=selection, out=out, watch=watch))
+        report = run_suite(Settings(spoken, target, selection=selection, out=out, watch=watch, policy=policy))
     try:
-        if json:
-            write_json(report, json)
-        if junit:
-            write_junit(report, junit)
+        ReportFiles(json, junit, sarif, markdown, badge, har).write(report)
     except ReportError as error:
         stop(str(error), 2)
     if not quiet:
@@ -146,7 +164,7 @@ def command(
             unfinished = ", ".join(report.evidence.target["budget"]["unfinished"])
             console.print(f"{ended}; left unfinished: {unfinished}", style="yellow", highlight=False)
         console.print(f"report: {out / 'report.html'}", highlight=False)
-    raise typer.Exit(report.exit_code)
+    raise typer.Exit(report.gate.exit_code)
 
 
 def _bounded(target: Target, dialect: Dialect) -> Target:

@@ -8,13 +8,29 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from conformance.cli.gate_options import (
+    Badge,
+    BaselineFile,
+    Config,
+    FailOnWords,
+    Har,
+    Json,
+    Junit,
+    Markdown,
+    ProfileName,
+    ReportFiles,
+    Sarif,
+    policy_of,
+)
 from conformance.cli.stop import stop
 from conformance.cli.suite import run_suite
 from conformance.dialects.model import DialectError, load_dialect
+from conformance.gate.policy import GateError
 from conformance.report.console import print_report
-from conformance.report.write import ReportError, write_html, write_json, write_junit
+from conformance.report.write import ReportError
 from conformance.run_state import Settings
 from conformance.selection import Selection, SelectionError
+from conformance.target import TargetError
 from conformance.wire.store import EvidenceError, load
 from spec.catalogue import requirements
 
@@ -27,8 +43,16 @@ def command(
         str | None, typer.Option(help="Read it with this dialect (default: the one it names).")
     ] = None,
     only: Annotated[str | None, typer.Option(metavar="IDS", help="Judge only these: SSE-04,ERR-*.")] = None,
-    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as JSON.")] = None,
-    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as JUnit XML.")] = None,
+    config: Config = None,
+    profile: ProfileName = None,
+    fail_on: FailOnWords = None,
+    baseline: BaselineFile = None,
+    json: Json = None,
+    junit: Junit = None,
+    sarif: Sarif = None,
+    markdown: Markdown = None,
+    badge: Badge = None,
+    har: Har = None,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as HTML.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No summary.")] = False,
 ) -> None:
@@ -40,16 +64,16 @@ def command(
     try:
         selection = Selection.parse(only)
         selection.of(requirements().values())
-        spoken = load_dialect(dialect or load(folder).dialect)
-    except (DialectError, SelectionError, EvidenceError) as error:
+        saved = load(folder)
+        spoken = load_dialect(dialect or saved.dialect)
+        policy = policy_of(config, saved.target.get("name"), profile, fail_on, baseline)
+    except (DialectError, SelectionError, EvidenceError, GateError, TargetError) as error:
         stop(str(error), 2)
-    report = run_suite(Settings(spoken, saved=folder, selection=selection))
+    report = run_suite(Settings(spoken, saved=folder, selection=selection, policy=policy))
     try:
-        for path, write in ((json, write_json), (junit, write_junit), (html, write_html)):
-            if path:
-                write(report, path)
+        ReportFiles(json, junit, sarif, markdown, badge, har, html).write(report)
     except ReportError as error:
         stop(str(error), 2)
     if not quiet:
         print_report(report, Console())
-    raise typer.Exit(report.exit_code)
+    raise typer.Exit(report.gate.exit_code)

@@ -22,6 +22,14 @@ _STYLE = {
     Result.NOT_OFFERED: "dim",
 }
 
+_CHANGES = {
+    "new": "new since the baseline",
+    "known": "known from the baseline",
+    "fixed": "fixed since the baseline",
+    "open": "failed in the baseline, not judged now",
+    "lost": "kept in the baseline, not judged now",
+}
+
 
 def print_report(report: Report, console: Console) -> None:
     """Counts per area, then every verdict that needs a reader, then the gate in one line."""
@@ -30,6 +38,8 @@ def print_report(report: Report, console: Console) -> None:
         if verdict.result in (Result.FAIL, Result.ERROR, Result.WARN):
             _print_finding(report, verdict, console)
     _print_unjudged(report, console)
+    _print_claims(report, console)
+    _print_gate(report, console)
     console.print(_gate_line(report))
 
 
@@ -73,10 +83,37 @@ def _print_unjudged(report: Report, console: Console) -> None:
         console.print(Text.assemble((f"{result} ", _STYLE[result]), f"{', '.join(ids)}: {reason}"))
 
 
+def _print_claims(report: Report, console: Console) -> None:
+    for claim in report.claims:
+        if claim.state == "not kept":
+            told = f"advertised, not kept: {claim.capability} ({', '.join(claim.sources)}): {visible(claim.detail)}"
+            console.print(Text(told, _STYLE[Result.FAIL]))
+        elif claim.state == "not advertised":
+            console.print(Text(f"kept, not advertised: {claim.capability}", "dim"))
+
+
+def _print_gate(report: Report, console: Console) -> None:
+    """What the verdicts alone do not say: waivers, changes since the baseline, demands."""
+    gate = report.gate
+    for waiver in gate.waived:
+        console.print(Text(f"waived until {waiver.expires}: {waiver.requirement}: {visible(waiver.reason)}"))
+    for waiver in gate.idle:
+        console.print(Text(f"waiver not needed by this run: {waiver.requirement}", "dim"))
+    if gate.change:
+        groups = ("new", "known", "fixed", "open", "lost")
+        for name in groups:
+            if ids := getattr(gate.change, name):
+                console.print(Text(f"{_CHANGES[name]}: {', '.join(ids)}"))
+        if not any(getattr(gate.change, name) for name in groups):
+            console.print("nothing has changed since the baseline")
+    for reason in gate.reasons:
+        console.print(Text(f"gate: {visible(reason)}", _STYLE[Result.FAIL]))
+
+
 def _gate_line(report: Report) -> Text:
     judged = f"{report.judged} of {report.applicable} applicable requirements judged"
     work = f"{len(report.evidence.exchanges)} calls, {report.evidence.duration:.1f} s"
     word, style = {0: ("passed", "bold green"), 1: ("failed", "bold red")}.get(
-        report.exit_code, ("could not be decided", "bold magenta")
+        report.gate.exit_code, ("could not be decided", "bold magenta")
     )
     return Text.assemble("\n", (f"gate {word}", style), f": {judged}; {work}")

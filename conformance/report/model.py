@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
+from conformance.claims import Claim
 from conformance.dialects.model import Dialect
 from conformance.evidence import Evidence, Exchange
+from conformance.gate.decide import Gate, decide
+from conformance.gate.policy import Policy
 from conformance.reading import Reading
 from conformance.report.curl import curl_line
 from conformance.verdict import Result, Verdict
@@ -27,6 +30,8 @@ class Report:
     dialect: Dialect
     verdicts: tuple[Verdict, ...]
     requirements: Mapping[str, Requirement]
+    claims: tuple[Claim, ...] = ()
+    policy: Policy = field(default_factory=Policy)
 
     @cached_property
     def counts(self) -> Mapping[Result, int]:
@@ -42,27 +47,10 @@ class Report:
         """Requirements that apply to this target: all but NOT_OFFERED."""
         return len(self.verdicts) - self.counts[Result.NOT_OFFERED]
 
-    @property
-    def gate_reasons(self) -> list[str]:
-        """Why the gate does not pass; empty when it passes."""
-        failed, broken = ([v.id for v in self.verdicts if v.result is r] for r in (Result.FAIL, Result.ERROR))
-        reasons = []
-        if failed:
-            reasons.append(f"{counted(len(failed), 'MUST requirement')} not kept: {', '.join(failed)}")
-        if broken:
-            reasons.append(
-                f"{counted(len(broken), 'check')} broke, the suite's own fault: {', '.join(broken)}"
-            )
-        if not self.judged:
-            reasons.append("nothing could be judged")
-        return reasons
-
-    @property
-    def exit_code(self) -> int:
-        """0 gate passed, 1 gate failed, 3 the suite's own fault or nothing could be judged."""
-        if self.counts[Result.FAIL]:
-            return 1
-        return 3 if self.gate_reasons else 0
+    @cached_property
+    def gate(self) -> Gate:
+        """Whether the run passes, and why not."""
+        return decide(self.verdicts, self.claims, self.policy)
 
     @cached_property
     def exchanges(self) -> Mapping[str, Exchange]:
@@ -104,11 +92,8 @@ class Report:
                 "applicable": self.applicable,
                 "total": len(self.verdicts),
             },
-            "gate": {
-                "passed": self.exit_code == 0,
-                "exit_code": self.exit_code,
-                "reasons": self.gate_reasons,
-            },
+            "gate": self.gate.as_json(),
+            "claims": [claim.as_json() for claim in self.claims],
             "verdicts": [self._verdict_json(v) for v in self.verdicts],
         }
 

@@ -111,17 +111,24 @@ class Page:
     @property
     def gate(self) -> str:
         """The result in one sentence."""
-        counts = self.report.counts
-        if counts[Result.FAIL]:
-            verb = "is" if counts[Result.FAIL] == 1 else "are"
-            return f"The gate fails: {counted(counts[Result.FAIL], 'MUST requirement')} {verb} not kept."
-        if self.report.exit_code:
-            return f"No result: {'; '.join(self.report.gate_reasons)}."
+        gate = self.report.gate
+        if gate.exit_code == 3:
+            return f"No result: {'; '.join(gate.reasons)}."
+        broken = [i for i in gate.failing if self.report.requirements[i].level == "MUST"]
+        if broken:
+            verb = "is" if len(broken) == 1 else "are"
+            since = " any more" if gate.change else ""
+            return f"The gate fails: {counted(len(broken), 'MUST requirement')} {verb} not kept{since}."
+        if not gate.passed:
+            return f"The gate fails: {'; '.join(gate.reasons)}."
+        if self.report.counts[Result.FAIL]:
+            known = counted(self.report.counts[Result.FAIL], "MUST requirement")
+            return f"The gate passes, with {known} not kept that it was told to accept."
         return "The gate passes: every MUST requirement that could be judged is kept."
 
     @property
     def state(self) -> str:
-        return {0: "passed", 1: "failed"}.get(self.report.exit_code, "undecided")
+        return {0: "passed", 1: "failed"}.get(self.report.gate.exit_code, "undecided")
 
     @property
     def judged(self) -> str:

@@ -6,9 +6,12 @@ import json
 import os
 from pathlib import Path
 
+from conformance.report.badge import render_badge_json, render_badge_svg
 from conformance.report.html import render_html
 from conformance.report.junit import render_junit
+from conformance.report.markdown import render_markdown
 from conformance.report.model import Report
+from conformance.report.sarif import render_sarif
 
 
 class ReportError(Exception):
@@ -23,7 +26,7 @@ def write_json(report: Report, path: Path) -> None:
     """
     text = json.dumps(report.as_json(), ensure_ascii=False, allow_nan=False, indent=2) + "\n"
     # A lone surrogate that a server sent is no UTF-8; its backslash form is exactly its JSON escape.
-    _write(path, text.encode("utf-8", "backslashreplace"))
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_junit(report: Report, path: Path) -> None:
@@ -32,7 +35,7 @@ def write_junit(report: Report, path: Path) -> None:
     Raises:
         ReportError: the path cannot be written.
     """
-    _write(path, render_junit(report))
+    write_bytes(path, render_junit(report))
 
 
 def write_html(report: Report, path: Path) -> None:
@@ -41,10 +44,42 @@ def write_html(report: Report, path: Path) -> None:
     Raises:
         ReportError: the path cannot be written.
     """
-    _write(path, render_html(report).encode("utf-8"))
+    write_bytes(path, render_html(report).encode("utf-8"))
 
 
-def _write(path: Path, data: bytes) -> None:
+def write_sarif(report: Report, path: Path) -> None:
+    """Write SARIF 2.1.0.
+
+    Raises:
+        ReportError: the path cannot be written.
+    """
+    write_bytes(path, render_sarif(report))
+
+
+def write_markdown(report: Report, path: Path) -> None:
+    """Write Markdown for a pull request.
+
+    Raises:
+        ReportError: the path cannot be written.
+    """
+    write_bytes(path, render_markdown(report).encode("utf-8", "backslashreplace"))
+
+
+def write_badge(report: Report, path: Path) -> None:
+    """Write the badge: an SVG picture, or the JSON of shields.io's endpoint if the path ends with ``.json``.
+
+    Raises:
+        ReportError: the path cannot be written.
+    """
+    write_bytes(path, render_badge_json(report) if path.suffix == ".json" else render_badge_svg(report))
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replace a file as a whole.
+
+    Raises:
+        ReportError: the path cannot be written.
+    """
     try:
         target = path.resolve()
         target.parent.mkdir(parents=True, exist_ok=True)

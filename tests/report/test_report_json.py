@@ -43,6 +43,8 @@ def test_a_report_with_every_kind_of_verdict_is_valid(tmp_path: Path) -> None:
             "4 MUST requirements not kept: ERR-03, RATE-03, SSE-04, TRC-04",
             "1 check broke, the suite's own fault: SSE-21",
         ],
+        "fail_on": ["must"],
+        "waived": [],
     }
 
 
