@@ -181,7 +181,7 @@ def _evidence(
     """All that was recorded until now, redacted. ``missing`` says why a planned probe has no record."""
     target = run.target
     not_run = {p.name: ProbeRecord(p.name, "stopped", missing) for p in planned.probes}
-    leaks = ProbeRecord(SECRETS, "done", notes={"leaks": _leaks(run.exchanges, target.secrets)})
+    leaks = ProbeRecord(SECRETS, "done", notes={"leaks": leaking(run.exchanges, target.secrets)})
     probes = {**not_run, **records, SECRETS: leaks}
     evidence = Evidence(
         target={**target.public(), "calls_planned": planned.calls, "budget": _account(run, probes)},
@@ -232,7 +232,8 @@ async def _probe(probe: Probe, run: Run, progress: Progress, watch: Watcher) -> 
     return ProbeRecord(probe.name, "done", "", session.notes)
 
 
-def _leaks(exchanges: Iterable[Exchange], secrets: Collection[str]) -> list[str]:
+def leaking(exchanges: Iterable[Exchange], secrets: Collection[str]) -> list[str]:
+    """The ids of exchanges whose response holds one of the secrets."""
     needles = [s.encode() for s in secrets if len(s) >= 6]
     return [
         e.id

@@ -14,6 +14,7 @@ from conformance.dialects.model import Dialect
 from conformance.evidence import Evidence
 from conformance.offers import as_seen
 from conformance.reading import Probed, Reading, probed, readings_of
+from conformance.recorded import doubtful, unseen
 from conformance.registry import Check
 from conformance.verdict import Inconclusive, NotOffered, NotTested, Result, Verdict, Violation
 from spec.catalogue import Requirement
@@ -77,6 +78,8 @@ def evaluate(check: Check, requirement: Requirement, bench: Bench, arguments: Ma
     not_offered = _not_offered(requirement, bench.dialect)
     if not_offered:
         return _verdict(requirement, Result.NOT_OFFERED, not_offered, check)
+    if blind := unseen(requirement, bench.evidence):
+        return _verdict(requirement, Result.NOT_TESTED, blind, check)
     failed = [p for p in arguments.values() if isinstance(p, Probed) and p.record.outcome == "failed"]
     if failed:
         reason = "; ".join(f"probe {p.record.name} failed: {p.record.reason}" for p in failed)
@@ -84,6 +87,8 @@ def evaluate(check: Check, requirement: Requirement, bench: Bench, arguments: Ma
     try:
         detail = check.function(**arguments) or ""
     except Violation as violation:
+        if doubt := doubtful(requirement, bench.evidence):
+            return _verdict(requirement, Result.INCONCLUSIVE, f"{violation}; {doubt}", check)
         result = Result.FAIL if requirement.level == "MUST" else Result.WARN
         evidence = (violation.at,) if violation.at else ()
         return Verdict(

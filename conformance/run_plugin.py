@@ -10,6 +10,7 @@ import pytest
 from conformance.claims import claims_of
 from conformance.evidence import Evidence
 from conformance.gather import Interrupted, gather, plan
+from conformance.har_file import is_har, read_har
 from conformance.judge import Bench, evaluate, verdict_without_check
 from conformance.offers import as_seen
 from conformance.preflight import UnusableTarget, refuse_unusable
@@ -58,7 +59,8 @@ class RunPlugin:
         settings = self.state.settings
         try:
             if settings.saved:
-                return load(settings.saved)
+                har = is_har(settings.saved)
+                return read_har(settings.saved, settings.dialect) if har else load(settings.saved)
             evidence = self._gather()
             if settings.out:
                 save(evidence, settings.out / "evidence", ())

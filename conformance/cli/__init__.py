@@ -5,7 +5,19 @@ from __future__ import annotations
 import typer
 
 from conformance import __version__
-from conformance.cli import check, dialect, explain, init, judge, requirements, selftest, serve
+from conformance.cli import (
+    check,
+    dialect,
+    diff,
+    evidence,
+    explain,
+    init,
+    judge,
+    matrix,
+    requirements,
+    selftest,
+    serve,
+)
 
 app = typer.Typer(
     name="aiconform",
@@ -16,9 +28,10 @@ app = typer.Typer(
     epilog="Exit codes: 0 gate passed, 1 gate failed, 2 bad usage or configuration, "
     "3 target unreachable or the suite's own fault, 130 interrupted.",
 )
-for _module in (check, init, judge, explain, requirements, selftest):
+for _module in (check, init, judge, diff, matrix, explain, requirements, selftest):
     app.command(_module.__name__.rpartition(".")[2])(_module.command)
 app.add_typer(dialect.app, name="dialect")
+app.add_typer(evidence.app, name="evidence")
 app.command("serve", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(
     serve.command
 )

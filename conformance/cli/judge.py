@@ -1,4 +1,4 @@
-"""``aiconform judge DIR``: judge saved evidence again, offline."""
+"""``aiconform judge DIR``: judge saved evidence again, or a HAR that others recorded, offline."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ from conformance.cli.gate_options import (
 )
 from conformance.cli.stop import stop
 from conformance.cli.suite import run_suite
-from conformance.dialects.model import DialectError, load_dialect
+from conformance.dialects.model import Dialect, DialectError, load_dialect
 from conformance.gate.policy import GateError
+from conformance.har_file import is_har
 from conformance.report.console import print_report
 from conformance.report.write import ReportError
 from conformance.run_state import Settings
@@ -37,7 +38,7 @@ from spec.catalogue import requirements
 
 def command(
     directory: Annotated[
-        Path, typer.Argument(metavar="DIR", help="An evidence folder, or the --out of a check.")
+        Path, typer.Argument(metavar="DIR", help="An evidence folder, the --out of a check, or a HAR file.")
     ],
     dialect: Annotated[
         str | None, typer.Option(help="Read it with this dialect (default: the one it names).")
@@ -56,7 +57,7 @@ def command(
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as HTML.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No summary.")] = False,
 ) -> None:
-    """Judge saved evidence again; nothing is sent.
+    """Judge saved evidence again, or the passive requirements of a HAR; nothing is sent.
 
     Example: aiconform judge aiconform-report
     """
@@ -64,9 +65,8 @@ def command(
     try:
         selection = Selection.parse(only)
         selection.of(requirements().values())
-        saved = load(folder)
-        spoken = load_dialect(dialect or saved.dialect)
-        policy = policy_of(config, saved.target.get("name"), profile, fail_on, baseline)
+        spoken, name = _spoken(folder, dialect)
+        policy = policy_of(config, name, profile, fail_on, baseline)
     except (DialectError, SelectionError, EvidenceError, GateError, TargetError) as error:
         stop(str(error), 2)
     report = run_suite(Settings(spoken, saved=folder, selection=selection, policy=policy))
@@ -77,3 +77,13 @@ def command(
     if not quiet:
         print_report(report, Console())
     raise typer.Exit(report.gate.exit_code)
+
+
+def _spoken(source: Path, dialect: str | None) -> tuple[Dialect, str | None]:
+    """The dialect to read the evidence with, and the name of its target in ``aiconform.toml``."""
+    if is_har(source):
+        if dialect is None:
+            raise EvidenceError(f"{source} does not say how the API speaks: give --dialect")
+        return load_dialect(dialect), None
+    saved = load(source)
+    return load_dialect(dialect or saved.dialect), saved.target.get("name")

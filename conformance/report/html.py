@@ -24,20 +24,24 @@ from conformance.report.wording import MEANING, ORDER, said, words
 
 def render_html(report: Report) -> str:
     """The whole page."""
-    here = files("conformance.report")
-    style, script = ((here / name).read_text("utf-8") for name in ("report.css", "report.js"))
+    script = (files("conformance.report") / "report.js").read_text("utf-8")
     return (
         _environment()
         .get_template("report.html.j2")
         .render(
             page=Page(report),
             report=report,
-            style=Markup(style),  # noqa: S704 - our own file
+            style=style(),
             script=Markup(script),  # noqa: S704 - our own file
             policy=f"default-src 'none'; style-src 'unsafe-inline'; script-src '{_hash(script)}'; "
             "base-uri 'none'; form-action 'none'",
         )
     )
+
+
+def style() -> Markup:
+    """The style sheet of every page."""
+    return Markup((files("conformance.report") / "report.css").read_text("utf-8"))  # noqa: S704 - our own file
 
 
 def _environment() -> Environment:
@@ -49,7 +53,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        prose=_prose,
+        prose=prose,
         text=lambda value: _spans(pieces_of(str(value))),
         attribute=lambda value: visible(str(value)),
         spans=_spans,
@@ -72,7 +76,7 @@ def _spans(pieces: Iterable[Piece]) -> Markup:
     return Markup("").join(_span(piece) for piece in pieces)
 
 
-def _prose(text: str) -> Markup:
+def prose(text: str) -> Markup:
     """A sentence of the catalogue; what stands in backticks is code."""
     parts = text.split("`")
     if len(parts) % 2 == 0:

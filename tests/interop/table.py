@@ -15,6 +15,9 @@ from typing import Any
 
 import yaml
 
+from conformance.report.matrix import matrix_of, render_matrix_markdown
+from conformance.report.saved import read_report
+
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "docs" / "results"
 PROVENANCE = RESULTS / "runs.yaml"
@@ -103,8 +106,10 @@ def flagged(run: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def write_readme() -> None:
-    """Make the page anew."""
+    """Make the page anew, and the table of targets and capabilities."""
     (RESULTS / "README.md").write_text(page(), "utf-8")
+    saved = [read_report(path) for path in sorted(RESULTS.glob("*.json"))]
+    (RESULTS / "matrix.md").write_text(render_matrix_markdown(matrix_of(saved, RESULTS)), "utf-8")
 
 
 def page() -> str:
