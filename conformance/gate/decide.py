@@ -163,12 +163,14 @@ def _demand(capability: str, found: Collection[Result]) -> Demand:
 def _unmet(demands: Sequence[Demand], claims: Sequence[Claim], policy: Policy) -> list[str]:
     known = policy.baseline.unmet if policy.baseline else frozenset[str]()
     name = policy.profile.name if policy.profile else ""
-    reasons = [
-        f"the profile {name} demands {d.capability}, "
-        + ("which is not offered" if d.state == "not offered" else "of which nothing was judged")
-        for d in demands
-        if not d.met and d.capability not in known
-    ]
+    reasons = []
+    for state, how in (
+        ("not offered", "what is not offered"),
+        ("not judged", "that of which nothing was judged"),
+    ):
+        missing = [d.capability for d in demands if d.state == state and d.capability not in known]
+        if missing:
+            reasons.append(f"the profile {name} demands {how}: {', '.join(missing)}")
     reasons += [
         f"advertised, not kept: {claim.capability} ({', '.join(claim.sources)}): {claim.detail}"
         for claim in claims

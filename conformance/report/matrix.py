@@ -28,6 +28,15 @@ _MARKS: Mapping[State, str] = {
     "not offered": "–",
     "absent": "",
 }
+_TONES: Mapping[State, str] = {
+    "kept": "pass",
+    "partly": "warn",
+    "broken": "fail",
+    "not judged": "not-tested",
+    "not offered": "not-offered",
+}
+"""The style of the badge; the colours are those of the report's verdicts."""
+
 MEANING: Mapping[State, str] = {
     "kept": "everything that was judged is kept",
     "partly": "every MUST that was judged is kept, a recommendation is not",
@@ -219,5 +228,5 @@ def render_matrix_html(matrix: Matrix) -> str:
         css=lambda state: state.lower().replace(" ", "-").replace("_", "-"),
     )
     return environment.get_template("matrix.html.j2").render(
-        matrix=matrix, meaning=MEANING, marks=_MARKS, style=style()
+        matrix=matrix, meaning=MEANING, tones=_TONES, style=style()
     )

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from itertools import groupby
 
+from conformance.claims import Claim
 from conformance.evidence import Exchange, ProbeRecord
 from conformance.reading import Reading
 from conformance.report.curl import curl_line
@@ -83,6 +84,28 @@ class AreaRow:
     @property
     def applicable(self) -> int:
         return len(self.verdicts) - self.counts[Result.NOT_OFFERED]
+
+
+@dataclass(frozen=True)
+class CapabilityRow:
+    """One capability: its verdicts, who advertises it, and what the profile asks of it."""
+
+    name: str
+    counts: Mapping[Result, int]
+    size: int
+    claim: Claim | None
+    demanded: bool
+
+    @property
+    def note(self) -> str:
+        """What the bar does not say."""
+        said = ["demanded by the profile"] if self.demanded else []
+        if self.claim and self.claim.state == "not advertised":
+            said.append("kept, not advertised")
+        elif self.claim:
+            by = f"advertised by {', '.join(self.claim.sources)}"
+            said.append(f"{by}, not kept: {self.claim.detail}" if self.claim.state == "not kept" else by)
+        return "; ".join(said)
 
 
 @dataclass(frozen=True)
@@ -171,6 +194,36 @@ class Page:
             counts = {r: sum(v.result is r for v in verdicts) for r in ORDER}
             rows.append(AreaRow(name, area_title(name), counts, verdicts))
         return tuple(rows)
+
+    @cached_property
+    def capabilities(self) -> tuple[CapabilityRow, ...]:
+        """Core first, then by name."""
+        names = sorted({v.capability for v in self.report.verdicts}, key=lambda n: (n != "core", n))
+        return tuple(self._capability(name) for name in names)
+
+    def _capability(self, name: str) -> CapabilityRow:
+        results = [v.result for v in self.report.verdicts if v.capability == name]
+        claim = next((c for c in self.report.claims if c.capability == name), None)
+        demanded = any(d.capability == name for d in self.report.gate.demands)
+        return CapabilityRow(name, {r: results.count(r) for r in ORDER}, len(results), claim, demanded)
+
+    @cached_property
+    def gate_notes(self) -> tuple[str, ...]:
+        """What decided the gate beside the verdicts, one sentence each."""
+        gate = self.report.gate
+        notes = [r for r in gate.reasons if "not kept:" not in r or r.startswith("advertised")]
+        notes += [f"Waived until {w.expires}: {w.requirement}: {w.reason}" for w in gate.waived]
+        if gate.change is not None:
+            groups = {
+                "new": "New",
+                "known": "Known",
+                "fixed": "Fixed",
+                "open": "Open",
+                "lost": "Not judged any more",
+            }
+            ids = {title: ", ".join(getattr(gate.change, name)) for name, title in groups.items()}
+            notes += [f"{title} since the baseline: {found}" for title, found in ids.items() if found]
+        return tuple(notes)
 
     @property
     def largest(self) -> int:

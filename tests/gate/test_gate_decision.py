@@ -170,8 +170,8 @@ def test_a_profile_demands_what_is_not_offered_and_what_was_not_judged() -> None
     )  # nothing of "absent" was selected
     assert found.reasons == (
         "1 MUST requirement not kept: D-01",
-        "the profile mine demands jobs, which is not offered",
-        "the profile mine demands usage, of which nothing was judged",
+        "the profile mine demands what is not offered: jobs",
+        "the profile mine demands that of which nothing was judged: usage",
     )
     assert gate(*verdicts[:3]).exit_code == 0
     known = Baseline("last.json", {}, frozenset({"jobs", "usage"}))
