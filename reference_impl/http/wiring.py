@@ -40,7 +40,7 @@ def connexion_app(
         __name__,
         middlewares=[_StrictRouting, SecurityMiddleware, RequestValidationMiddleware, Dispatch],
         resolver=Resolver(_lookup(handlers)),
-        security_map={"bearer": _bearer(policies)},
+        security_map={"bearer": _bearer(policies)},  # see _one_scheme
         validator_map={
             "parameter": lambda *_args, **_kwargs: validation,
             "body": MediaTypeDict({"application/json": lambda **_kwargs: validation}),
@@ -49,7 +49,7 @@ def connexion_app(
     # No redirects to "the same path with a slash": an unknown path is not found.
     dispatch: Any = app.middleware.app
     dispatch.router.redirect_slashes = False
-    app.add_api(to_30(document), base_path=BASE_PATH)
+    app.add_api(_one_scheme(to_30(document), document), base_path=BASE_PATH)
     app.middleware.apis[-1].specification.operation_cls = _Operation
     application: ASGIApp = app
     return application
@@ -63,7 +63,7 @@ def exchange_of(scope: Scope) -> Exchange:
 
 async def admit(policies: Policies, exchange: Exchange) -> None:
     """Authenticate the caller and count the request, in this order: a 401 costs nobody anything."""
-    exchange.principal = policies.auth.authenticate(exchange.headers)
+    exchange.principal = await policies.auth.authenticate(exchange)
     await policies.limits.admit_request(exchange)
 
 
@@ -155,14 +155,30 @@ def _lookup(handlers: Mapping[str, Handler]) -> Callable[[str], Handler]:
     return find
 
 
+def _one_scheme(projected: dict[str, Any], document: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep the bearer scheme alone, with the scopes of the 3.2 document.
+
+    The document names alternatives (key, token, bound token), which our policies tell apart by the credential;
+    Connexion would try them one after the other and count a request once for each.
+    """
+    for path, item in projected["paths"].items():
+        for method, operation in item.items():
+            if isinstance(operation, dict) and operation.get("security"):
+                required = document["paths"][path][method]["security"]
+                operation["security"] = [{"bearer": next(iter(required[0].values()))}]
+    return projected
+
+
 def _bearer(policies: Policies) -> type:
     """A Connexion security handler: wherever the document demands a bearer token, our policies admit."""
 
     class Bearer:
-        def get_fn(self, _scheme: object, _scopes: object) -> Callable[[Any], Awaitable[dict[str, str]]]:
+        def get_fn(self, _scheme: object, scopes: list[str]) -> Callable[[Any], Awaitable[dict[str, str]]]:
             async def verify(request: Any) -> dict[str, str]:
                 exchange = exchange_of(request.scope)
                 await admit(policies, exchange)
+                for scope in scopes:
+                    policies.scopes.require(exchange, scope)
                 return {"sub": exchange.caller.name}
 
             return verify
