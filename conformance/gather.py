@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from conformance import __version__
 from conformance.dialects.model import Dialect
-from conformance.evidence import Evidence, Exchange, ProbeRecord
+from conformance.evidence import AUTHORIZATION_SERVER, Evidence, Exchange, ProbeRecord
 from conformance.registry import PROBES, Check, Probe
 from conformance.session import ProbeSkipped, Run, RunStopped, Session
 from conformance.target import Target
@@ -115,7 +115,7 @@ async def gather(
     for probe in planned.probes:
         records.setdefault(probe.name, ProbeRecord(probe.name, "stopped", "the run was interrupted"))
     records[SECRETS] = ProbeRecord(
-        SECRETS, "done", notes={"leaks": _leaks(run.exchanges, target.keys.values())}
+        SECRETS, "done", notes={"leaks": _leaks(run.exchanges, target.secrets, run.issued)}
     )
     evidence = Evidence(
         target={**run.target.public(), "calls_planned": planned.calls},
@@ -127,7 +127,7 @@ async def gather(
         suite_version=__version__,
         contract_version=contract_version(),
     )
-    clean = redact_evidence(evidence, tuple(target.keys.values()))
+    clean = redact_evidence(evidence, (*target.secrets, *run.issued))
     if interrupted:
         raise Interrupted(clean)
     return clean
@@ -171,10 +171,14 @@ async def _probe(probe: Probe, run: Run, progress: Progress, watch: Watcher) -> 
     return ProbeRecord(probe.name, "done", "", session.notes)
 
 
-def _leaks(exchanges: Iterable[Exchange], secrets: Collection[str]) -> list[str]:
-    needles = [s.encode() for s in secrets if len(s) >= 6]
+def _leaks(exchanges: Iterable[Exchange], given: Collection[str], issued: Collection[str]) -> list[str]:
+    """Exchanges that repeat a credential. What the authorization server issues, it has to say once."""
     return [
         e.id
         for e in exchanges
-        if any(n in e.content or any(n.decode() in v for _, v in e.headers) for n in needles)
+        if any(
+            secret.encode() in e.content or any(secret in v for _, v in e.headers)
+            for secret in (*given, *(() if e.operation == AUTHORIZATION_SERVER else issued))
+            if len(secret) >= 6
+        )
     ]

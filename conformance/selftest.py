@@ -13,7 +13,7 @@ from conformance.dialects.model import load_dialect
 from conformance.gather import gather, plan
 from conformance.judge import judge
 from conformance.registry import CHECKS, load_all, selected_checks
-from conformance.target import Target
+from conformance.target import OAuth, Target
 from conformance.verdict import Result, Verdict
 from spec.catalogue import requirements
 
@@ -32,6 +32,7 @@ class Subject:
     violates: tuple[str, ...]
     story: str
     keys: Mapping[str, str] = field(repr=False, default_factory=dict)
+    oauth: Mapping[str, str] | None = field(repr=False, default=None)
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,8 @@ async def examine(subject: Subject) -> Outcome:
     wanted = [known[i] for i in subject.violates] if subject.kind == "mutant" else list(known.values())
     checks = selected_checks(r.id for r in wanted)
     dialect = load_dialect(subject.dialect)
-    target = Target(subject.base_url, dialect.name, keys=subject.keys)
+    oauth = OAuth(**subject.oauth) if subject.oauth else None
+    target = Target(subject.base_url, dialect.name, keys=subject.keys, oauth=oauth)
     evidence = await gather(target, dialect, plan(checks.values(), dialect))
     verdicts = judge(evidence, dialect, wanted, checks)
     flagged = tuple(v for v in verdicts if v.result in _FLAGS)

@@ -14,9 +14,9 @@ from typing import Any
 
 from conformance.dialects.model import Dialect
 from conformance.dialects.request import UnsupportedOperation, build_request
-from conformance.evidence import Exchange, Principal, ProbeRecord, Sent
+from conformance.evidence import AUTHORIZATION_SERVER, Exchange, Principal, ProbeRecord, Sent
 from conformance.reading import Probed, Reading
-from conformance.target import Limits, Target
+from conformance.target import Limits, OAuth, Target
 from conformance.wire.http import Recorded, Wire
 
 BREAKER = 4
@@ -47,6 +47,8 @@ class Run:
     ) -> None:
         self.target, self.dialect, self.wire, self._on_call = target, dialect, wire, on_call
         self.exchanges: list[Exchange] = []
+        self.issued: set[str] = set()
+        """Credentials that the target gave out during the run: as secret as those that the tester gave."""
         self.calls = 0
         self._ids = itertools.count(1)
         self._failures = 0
@@ -111,6 +113,23 @@ class Session:
         if not self.has_key(principal):
             raise ProbeSkipped(f"needs a second credential: --{principal}-key")
 
+    def need_oauth(self) -> OAuth:
+        """The client at the authorization server, or skip this probe."""
+        if self.target.oauth is None:
+            raise ProbeSkipped("needs a client: --oauth-token-url, --client-id and --client-secret")
+        return self.target.oauth
+
+    def need_oauth_trick(self, name: str) -> Mapping[str, str]:
+        """The parameters that make the authorization server do what is rare, or skip this probe."""
+        found = self.dialect.oauth.get(name)
+        if found is None:
+            raise ProbeSkipped(f"needs '{name}' in the dialect's section oauth")
+        return found
+
+    def keep_secret(self, credential: str) -> None:
+        """Have a credential that came up during the run removed from whatever is written."""
+        self._run.issued.add(credential)
+
     def need_provocation(self, name: str) -> Mapping[str, Any]:
         """The call parameters that provoke a rare behaviour, or skip this probe."""
         found = self.dialect.provocations.get(name)
@@ -165,6 +184,20 @@ class Session:
             body,
         )
         return await self._send(sent, "raw", role, principal, {}, headers, None, limits)
+
+    async def fetch(
+        self,
+        method: str,
+        url: str,
+        role: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+    ) -> Reading:
+        """Send a request to an authorization server, whose answers are not in the API's format. No key goes there."""
+        return await self._send(
+            Sent(method, url, (), body), AUTHORIZATION_SERVER, role, "none", {}, headers, None, None
+        )
 
     async def _send(
         self,

@@ -23,9 +23,20 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class OAuth:
+    """A client that the tester registered at the target's authorization server. ``redirect_uri`` is one of its own,
+    for the authorization code flow; nothing is ever sent there."""
+
+    token_url: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    redirect_uri: str | None = None
+
+
+@dataclass(frozen=True)
 class Target:
-    """``keys`` maps a principal (``main``, ``other``, ``limited``) to its credential; secrets never leave this
-    object except in a request header."""
+    """``keys`` maps a principal (``main``, ``other``, ``limited``, ``narrow``) to its credential; secrets never leave
+    this object except in a request header, or in the form of a token request."""
 
     base_url: str
     dialect: str
@@ -37,6 +48,7 @@ class Target:
     verify: bool = True
     ca_bundle: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    oauth: OAuth | None = None
 
     @classmethod
     def create(
@@ -47,6 +59,8 @@ class Target:
         key: str | None = None,
         other_key: str | None = None,
         limited_key: str | None = None,
+        narrow_key: str | None = None,
+        oauth: OAuth | None = None,
         model: str | None = None,
         max_calls: int | None = None,
         limits: Limits | None = None,
@@ -58,7 +72,7 @@ class Target:
         Raises:
             TargetError: the URL has no scheme or host, or a number is out of range.
         """
-        given = {"main": key, "other": other_key, "limited": limited_key}
+        given = {"main": key, "other": other_key, "limited": limited_key, "narrow": narrow_key}
         if max_calls is not None and max_calls < 1:
             raise TargetError(f"--max-calls must be at least 1, not {max_calls}")
         for principal, value in given.items():
@@ -75,7 +89,13 @@ class Target:
             limits=limits or Limits(),
             verify=verify,
             ca_bundle=ca_bundle,
+            oauth=oauth,
         )
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must never be written."""
+        return (*self.keys.values(), *((self.oauth.client_secret,) if self.oauth else ()))
 
     def public(self) -> dict[str, Any]:
         """What may be written to a report: no credential."""
@@ -84,7 +104,28 @@ class Target:
             "dialect": self.dialect,
             "model": self.model,
             "principals": sorted(self.keys),
+            "oauth": self.oauth is not None,
         }
+
+
+def oauth_client(
+    token_url: str | None, client_id: str | None, client_secret: str | None, redirect_uri: str | None = None
+) -> OAuth | None:
+    """The client that a tester describes, or None.
+
+    Raises:
+        TargetError: only a part is given, or the URL is none.
+    """
+    if token_url is None and client_id is None and client_secret is None:
+        if redirect_uri is not None:
+            raise TargetError("--oauth-redirect-uri needs --oauth-token-url, --client-id and --client-secret")
+        return None
+    if not (token_url and client_id and client_secret):
+        raise TargetError("give all of --oauth-token-url, --client-id and --client-secret, or none")
+    parts = urlsplit(token_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.fragment:
+        raise TargetError("--oauth-token-url is an http(s) URL without credentials in it")
+    return OAuth(token_url, client_id, client_secret, redirect_uri)
 
 
 def _base_url(text: str) -> str:

@@ -18,7 +18,7 @@ from conformance.report.console import print_report
 from conformance.report.write import ReportError, write_json, write_junit
 from conformance.run_state import Settings
 from conformance.selection import Selection, SelectionError
-from conformance.target import Limits, Target, TargetError
+from conformance.target import Limits, Target, TargetError, oauth_client
 from spec.catalogue import requirements
 
 MAX_CALLS = 80
@@ -42,6 +42,24 @@ def command(
     limited_key: Annotated[
         str | None,
         typer.Option(envvar="AICONFORM_LIMITED_KEY", help="Credential whose limits may be exhausted."),
+    ] = None,
+    narrow_key: Annotated[
+        str | None, typer.Option(envvar="AICONFORM_NARROW_KEY", help="Credential with few rights.")
+    ] = None,
+    oauth_token_url: Annotated[
+        str | None,
+        typer.Option(
+            envvar="AICONFORM_OAUTH_TOKEN_URL", metavar="URL", help="Token endpoint, to judge access tokens."
+        ),
+    ] = None,
+    client_id: Annotated[
+        str | None, typer.Option(envvar="AICONFORM_CLIENT_ID", help="OAuth client (client credentials).")
+    ] = None,
+    client_secret: Annotated[
+        str | None, typer.Option(envvar="AICONFORM_CLIENT_SECRET", help="Its secret.")
+    ] = None,
+    oauth_redirect_uri: Annotated[
+        str | None, typer.Option(metavar="URI", help="A redirect URI of the client; nothing is sent there.")
     ] = None,
     model: Annotated[
         str | None, typer.Option(help="Model to call (default: the first the target lists).")
@@ -84,6 +102,8 @@ def command(
             key=key,
             other_key=other_key,
             limited_key=limited_key,
+            narrow_key=narrow_key,
+            oauth=oauth_client(oauth_token_url, client_id, client_secret, oauth_redirect_uri),
             model=model,
             max_calls=_budget(max_calls, spoken),
             limits=Limits(headers=min(timeout, Limits.headers), total=timeout),

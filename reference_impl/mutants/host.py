@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
 from reference_impl.app import create_app
+from reference_impl.identity import DEMO_REDIRECT
 from reference_impl.mutants.model import ASGIApp, Subject
 from reference_impl.policies import default_policies
 from reference_impl.settings import BASE_PATH
 
-KEYS = {"main": "sk-demo", "other": "sk-demo-other", "limited": "sk-demo-limited"}
+KEYS = {
+    "main": "sk-demo",
+    "other": "sk-demo-other",
+    "limited": "sk-demo-limited",
+    "narrow": "sk-demo-narrow",
+}
+CLIENT = {
+    "client_id": "demo-service",
+    "client_secret": "demo-service-secret",
+    "redirect_uri": DEMO_REDIRECT,
+}
+WELL_KNOWN = re.compile(r"(/\.well-known/[a-z-]+)/([^/]+)(.*)")
+"""Metadata of a server below a path stand before that path (RFC 8414 section 3.1, RFC 9728 section 3.1)."""
 
 
 class Host:
@@ -34,12 +48,15 @@ class Host:
             await send({"type": "lifespan.shutdown.complete"})
             return
         name, _, rest = scope["path"].removeprefix("/").partition("/")
+        known = WELL_KNOWN.fullmatch(scope["path"])
+        if known is not None:
+            name, rest = known[2], (known[1] + known[3]).removeprefix("/")
         if scope["type"] != "http" or name not in self._subjects:
             await self._index(scope, send)
             return
         app = await self._app(name)
         prefix = f"/{name}"
-        raw = scope.get("raw_path", b"").removeprefix(prefix.encode())
+        raw = f"/{rest}".encode() if known else scope.get("raw_path", b"").removeprefix(prefix.encode())
         await app({**scope, "path": f"/{rest}", "raw_path": raw, "aiconform.prefix": prefix}, receive, send)
 
     async def _app(self, name: str) -> ASGIApp:
@@ -64,6 +81,7 @@ class Host:
                 "dialect": "contract",
                 "base_url": f"http://{host}/{s.name}{BASE_PATH}",
                 "keys": KEYS,
+                "oauth": {"token_url": f"http://{host}/{s.name}/oauth/token", **CLIENT},
             }
             for s in self._subjects.values()
         ]
