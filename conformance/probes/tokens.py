@@ -100,6 +100,8 @@ async def narrow_token(session: Session) -> None:
 @probe(calls=2, tokens=20)
 async def resource_metadata(session: Session) -> None:
     """The metadata of the protected resource, where a challenge says that it is (RFC 9728)."""
+    if session.dialect.offer("auth.oauth2").state == "detected":
+        session.need_oauth()
     refused = await session.call(
         "chat", "challenge", principal="none", prompt="Say yes.", max_output_tokens=16
     )
