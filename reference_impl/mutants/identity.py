@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from joserfc import jws
-from joserfc.jwk import Key, KeySet, OctKey, RSAKey
+from joserfc.jwk import KeySet, RSAKey
 
-from reference_impl.exchange import Exchange, Principal
-from reference_impl.identity import OAuthClient
+from reference_impl.mutants import identity_decisions as broken
 from reference_impl.mutants.model import ASGIApp, mutant, variant
 from reference_impl.mutants.wire import (
     Answer,
@@ -31,134 +26,9 @@ from reference_impl.policies import Policies
 from reference_impl.policies.auth import BearerCredentials
 from reference_impl.policies.grants import StrictGrants
 from reference_impl.policies.scopes import HeldScopes
-from reference_impl.policies.tokens import AccessTokens, Issuer
-from reference_impl.store.codes import Codes, Grant
+from reference_impl.policies.tokens import AccessTokens
 
 Change = Callable[[Policies], Policies]
-
-
-class _Unverified(AccessTokens):
-    def verified(self, token: str, header: Mapping[str, Any], key: Key | None) -> dict[str, Any]:
-        return _claims(token)
-
-
-class _NoneTaken(AccessTokens):
-    """Believes a token that says it needs no signature."""
-
-    def header_allowed(self, header: Mapping[str, Any]) -> bool:
-        return header.get("alg") == "none" or super().header_allowed(header)
-
-    def verified(self, token: str, header: Mapping[str, Any], key: Key | None) -> dict[str, Any]:
-        return _claims(token) if header["alg"] == "none" else super().verified(token, header, key)
-
-
-class _Confused(AccessTokens):
-    """Takes the algorithm from the token and whatever bytes it has as the key."""
-
-    def header_allowed(self, header: Mapping[str, Any]) -> bool:
-        return header.get("alg") == "HS256" or super().header_allowed(header)
-
-    def verified(self, token: str, header: Mapping[str, Any], key: Key | None) -> dict[str, Any]:
-        if header["alg"] != "HS256" or key is None or isinstance(key, OctKey):
-            return super().verified(token, header, key)
-        # joserfc refuses such a key for HMAC; who writes this by hand has no such luck.
-        content, _, signature = token.rpartition(".")
-        made = hmac.new(key.as_pem(private=False), content.encode(), hashlib.sha256).digest()
-        if base64.urlsafe_b64encode(made).rstrip(b"=").decode() != signature:
-            raise ValueError("the signature is wrong")
-        return _claims(token)
-
-
-class _Eternal(AccessTokens):
-    def check_claims(self, claims: Mapping[str, Any], issuer: Issuer) -> None:
-        super().check_claims({**claims, "exp": 2**33}, issuer)
-
-
-class _AnyAudience(AccessTokens):
-    def check_claims(self, claims: Mapping[str, Any], issuer: Issuer) -> None:
-        super().check_claims({**claims, "aud": issuer.audience}, issuer)
-
-
-class _RightsOfTheHolder(AccessTokens):
-    def subject(self, claims: Mapping[str, Any], issuer: Issuer) -> Principal | None:
-        found = super().subject(claims, issuer)
-        return found and replace(found, scopes=self.principals[found.name].scopes)
-
-
-class _NoTokens(AccessTokens):
-    async def principal(self, exchange: Exchange, token: str) -> Principal | None:
-        return None
-
-
-class _CaseSensitive(BearerCredentials):
-    async def authenticate(self, exchange: Exchange) -> Principal:
-        given = exchange.headers.get("authorization") or ""
-        if given.startswith("bearer "):
-            exchange.headers = type(exchange.headers)([(b"authorization", b"Bearer")])
-        return await super().authenticate(exchange)
-
-
-class _OneTenant(BearerCredentials):
-    """Everybody is the same principal, and sees what everybody has."""
-
-    async def authenticate(self, exchange: Exchange) -> Principal:
-        return replace(await super().authenticate(exchange), name="demo")
-
-
-class _Unscoped(HeldScopes):
-    def require(self, exchange: Exchange, scope: str, *alternatives: str) -> None:
-        return
-
-
-class _FamilyIsEnough(HeldScopes):
-    """Asks whether the caller may use some model, and not whether it is this one."""
-
-    def require(self, exchange: Exchange, scope: str, *alternatives: str) -> None:
-        family, _, rest = scope.partition(":")
-        action = rest.rpartition(":")[2]
-        super().require(exchange, f"{family}:*:{action}" if ":" in rest else scope)
-
-
-class _Reusable(StrictGrants):
-    def __init__(self) -> None:
-        self._taken: dict[str, Grant | None] = {}
-
-    async def take(self, codes: Codes, code: str) -> Grant | None:
-        if code not in self._taken:
-            self._taken[code] = await super().take(codes, code)
-        return self._taken[code]
-
-
-class _AnyVerifier(StrictGrants):
-    def verifier_fits(self, challenge: str, verifier: str | None) -> bool:
-        return True
-
-
-class _PkceOptional(StrictGrants):
-    def challenge_allowed(self, challenge: str | None, method: str | None) -> bool:
-        return challenge is None or super().challenge_allowed(challenge, method)
-
-
-class _PkcePlain(StrictGrants):
-    def challenge_allowed(self, challenge: str | None, method: str | None) -> bool:
-        return method == "plain" or super().challenge_allowed(challenge, method)
-
-
-class _RedirectByPrefix(StrictGrants):
-    def redirect_allowed(self, client: OAuthClient, redirect_uri: str) -> bool:
-        return any(redirect_uri.startswith(known) for known in client.redirect_uris)
-
-
-class _AnySecret(StrictGrants):
-    def client(
-        self, clients: Sequence[OAuthClient], client_id: str, secret: str | None
-    ) -> OAuthClient | None:
-        return next((c for c in clients if c.client_id == client_id), None)
-
-
-def _claims(token: str) -> dict[str, Any]:
-    claims: dict[str, Any] = json.loads(jws.extract_compact(token.encode()).payload)
-    return claims
 
 
 def _tokens(kind: type[AccessTokens]) -> Change:
@@ -286,27 +156,27 @@ def _two_challenges(status: int, headers: Headers) -> Headers:
 METADATA = "/oauth-protected-resource/api/v1"
 
 MUTANTS = (
-    mutant("token-unverified", "AUTH-04", "a token is decoded and never verified", policies=_tokens(_Unverified)),
-    mutant("token-alg-none", "AUTH-26", "a token may say that it needs no signature", policies=_tokens(_NoneTaken)),
-    mutant("token-hs-confusion", "AUTH-27", "the public key is an HMAC secret too", policies=_tokens(_Confused)),
-    mutant("token-never-expires", "AUTH-28", "exp is ignored", policies=_tokens(_Eternal)),
-    mutant("token-any-audience", "AUTH-29", "aud is ignored", policies=_tokens(_AnyAudience)),
-    mutant("token-rights-of-holder", "AUTH-38", "a token has all rights of its holder", policies=_tokens(_RightsOfTheHolder)),
-    mutant("token-unknown", "AUTH-40", "issued tokens are refused", policies=_tokens(_NoTokens)),
+    mutant("token-unverified", "AUTH-04", "a token is decoded and never verified", policies=_tokens(broken.Unverified)),
+    mutant("token-alg-none", "AUTH-26", "a token may say that it needs no signature", policies=_tokens(broken.NoneTaken)),
+    mutant("token-hs-confusion", "AUTH-27", "the public key is an HMAC secret too", policies=_tokens(broken.Confused)),
+    mutant("token-never-expires", "AUTH-28", "exp is ignored", policies=_tokens(broken.Eternal)),
+    mutant("token-any-audience", "AUTH-29", "aud is ignored", policies=_tokens(broken.AnyAudience)),
+    mutant("token-rights-of-holder", "AUTH-38", "a token has all rights of its holder", policies=_tokens(broken.RightsOfTheHolder)),
+    mutant("token-unknown", "AUTH-40", "issued tokens are refused", policies=_tokens(broken.NoTokens)),
     mutant("leeway-of-minutes", "AUTH-05", "clocks may differ by five minutes", wrap=at_path("/capabilities", _leeway)),
-    mutant("scopes-unenforced", "AUTH-03 AUTH-07", "scopes are shown and never compared", policies=_scopes(_Unscoped)),
-    mutant("scope-of-any-model", "AUTH-07", "a right to one model is a right to all", policies=_scopes(_FamilyIsEnough)),
+    mutant("scopes-unenforced", "AUTH-03 AUTH-07", "scopes are shown and never compared", policies=_scopes(broken.Unscoped)),
+    mutant("scope-of-any-model", "AUTH-07", "a right to one model is a right to all", policies=_scopes(broken.FamilyIsEnough)),
     mutant("scope-as-401", "AUTH-03", "a missing scope gives 401", wrap=on_status(403, _status(401))),
     mutant("scope-as-404", "AUTH-03 AUTH-07", "a missing scope gives 404", wrap=on_status(403, _status(404))),
     mutant("scope-unnamed", "AUTH-03", "403 does not say which scope", wrap=on_status(403, _error(details={}))),
     mutant("403-without-challenge", "AUTH-37", "403 without WWW-Authenticate", wrap=header_on(403, b"www-authenticate", None)),
     mutant("403-says-invalid-token", "AUTH-37", "403 says that the token is invalid", wrap=header_on(403, b"www-authenticate", b'Bearer realm="x", error="invalid_token"')),
-    mutant("code-reusable", "AUTH-33", "an authorization code works until it expires", policies=_grants(_Reusable)),
-    mutant("pkce-unchecked", "AUTH-34", "any verifier redeems a code", policies=_grants(_AnyVerifier)),
-    mutant("pkce-optional", "AUTH-36", "a code without PKCE", policies=_grants(_PkceOptional)),
-    mutant("pkce-plain", "AUTH-36", "the method plain is taken", policies=_grants(_PkcePlain)),
-    mutant("redirect-by-prefix", "AUTH-35", "redirect URIs are compared by prefix", policies=_grants(_RedirectByPrefix)),
-    mutant("any-client-secret", "AUTH-30", "the client's secret is not compared", policies=_grants(_AnySecret)),
+    mutant("code-reusable", "AUTH-33", "an authorization code works until it expires", policies=_grants(broken.Reusable)),
+    mutant("pkce-unchecked", "AUTH-34", "any verifier redeems a code", policies=_grants(broken.AnyVerifier)),
+    mutant("pkce-optional", "AUTH-36", "a code without PKCE", policies=_grants(broken.PkceOptional)),
+    mutant("pkce-plain", "AUTH-36", "the method plain is taken", policies=_grants(broken.PkcePlain)),
+    mutant("redirect-by-prefix", "AUTH-35", "redirect URIs are compared by prefix", policies=_grants(broken.RedirectByPrefix)),
+    mutant("any-client-secret", "AUTH-30", "the client's secret is not compared", policies=_grants(broken.AnySecret)),
     mutant("client-error-as-500", "AUTH-30", "a wrong client gives 500", wrap=at_path("/oauth/token", lambda a: replace(a, status=500) if a.status == 401 else a)),
     mutant("clients-told-apart", "AUTH-31", "an unknown client has its own error", wrap=at_path("/oauth/token", _client_told)),
     mutant("token-cacheable", "AUTH-32", "a token may be cached", wrap=_header_at("/oauth/token", b"cache-control", b"max-age=600")),
@@ -320,8 +190,8 @@ MUTANTS = (
     mutant("open-models", "AUTH-11", "the model list is open", wrap=_lend_a_key(lambda s: s["path"].endswith("/models"))),
     mutant("validation-first", "AUTH-10", "an invalid body is told before the missing key", wrap=edit_answers(_validation_first)),
     mutant("errors-behind-key", "AUTH-23", "the error catalogue needs a key", wrap=at_path("/errors", _key_for_errors)),
-    mutant("scheme-case-sensitive", "AUTH-25", "bearer is not Bearer", policies=_auth(_CaseSensitive)),
-    mutant("one-tenant", "AUTH-24", "everybody sees everybody's turns", policies=_auth(_OneTenant)),
+    mutant("scheme-case-sensitive", "AUTH-25", "bearer is not Bearer", policies=_auth(broken.CaseSensitive)),
+    mutant("one-tenant", "AUTH-24", "everybody sees everybody's turns", policies=_auth(broken.OneTenant)),
 )  # fmt: skip
 
 VARIANTS = (

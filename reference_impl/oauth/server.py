@@ -6,11 +6,9 @@ RFC 6749 (client credentials, authorization code), 7636 (PKCE), 8414 and 9728 (m
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, unquote_plus
+from urllib.parse import parse_qsl
 
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
@@ -20,6 +18,7 @@ from reference_impl.http.body import read_body
 from reference_impl.identity import SCOPES, OAuthClient
 from reference_impl.oauth.answers import NO_STORE, OAuthError, back_to_client, token_error
 from reference_impl.oauth.consent import AuthorizationRequest, consent_page, refusal_page
+from reference_impl.oauth.forms import Form, basic_credentials, read_form
 from reference_impl.oauth.issuing import Order, access_token, grantable
 from reference_impl.oauth.keys import KeyRing
 from reference_impl.policies.auth import ApiKeys
@@ -37,8 +36,6 @@ from reference_impl.store.codes import Codes, Grant
 AUTHORIZE, TOKEN, JWKS = "/oauth/authorize", "/oauth/token", "/oauth/jwks"
 _LARGEST_FORM = 16_384
 _ONCE = ("client_credentials", "authorization_code")
-
-Form = Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -126,7 +123,7 @@ class AuthorizationServer:
 
     async def _token(self, exchange: Exchange, _scope: Scope, body: bytes) -> Response:
         try:
-            form = _form(exchange, body)
+            form = read_form(exchange, body)
             client = self._client(exchange, form)
             order = await self._order(exchange, form, client)
         except OAuthError as problem:
@@ -141,7 +138,7 @@ class AuthorizationServer:
 
     def _client(self, exchange: Exchange, form: Form) -> OAuthClient:
         """Client authentication (RFC 6749 section 2.3). An unknown client and a wrong secret are one error."""
-        basic = _basic(exchange)
+        basic = basic_credentials(exchange)
         if basic is not None and "client_secret" in form:
             raise OAuthError("invalid_request", "Authenticate in the header or in the form, not in both.")
         client_id, secret = basic or (form.get("client_id", ""), form.get("client_secret"))
@@ -277,27 +274,3 @@ class AuthorizationServer:
             resource=self._resource(exchange, given),
             given={name: value for name, value in given.items() if name not in ("api_key", "decision")},
         )
-
-
-def _form(exchange: Exchange, body: bytes) -> Form:
-    media_type = (exchange.headers.get("content-type") or "").partition(";")[0].strip().lower()
-    if media_type != "application/x-www-form-urlencoded":
-        raise OAuthError("invalid_request", "Send the parameters as application/x-www-form-urlencoded.")
-    pairs = parse_qsl(body.decode("latin-1"), keep_blank_values=True)
-    if len(dict(pairs)) < len(pairs):
-        raise OAuthError("invalid_request", "A parameter is given more than once.")
-    return dict(pairs)
-
-
-def _basic(exchange: Exchange) -> tuple[str, str] | None:
-    """Client id and secret of HTTP Basic authentication, each form-encoded before (RFC 6749 section 2.3.1)."""
-    scheme, _, coded = (exchange.headers.get("authorization") or "").partition(" ")
-    if not scheme:
-        return None
-    try:
-        name, colon, secret = base64.b64decode(coded.strip(), validate=True).decode("utf-8").partition(":")
-    except (binascii.Error, ValueError):
-        name, colon, secret = "", "", ""
-    if scheme.lower() != "basic" or not colon:
-        raise OAuthError("invalid_client", "Client authentication failed.", 401)
-    return unquote_plus(name), unquote_plus(secret)
