@@ -103,8 +103,9 @@ async def gather(
     records = {r.name: r for r in planned.skipped}
     progress = Progress(planned)
     interrupted = False
-    async with Wire(verify=target.ca_bundle or target.verify) as wire:
-        run = Run(target, dialect, wire, on_call=lambda n: _advance(progress, watch, n))
+    trusted = target.ca_bundle or target.verify
+    async with Wire(verify=trusted, certificate=target.certificate) as wire, Wire(verify=trusted) as bare:
+        run = Run(target, dialect, wire, lambda n: _advance(progress, watch, n), bare)
         try:
             for phase in sorted({p.phase for p in planned.probes}):
                 await _phase(phase, planned, run, records, progress, watch)

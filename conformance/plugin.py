@@ -43,6 +43,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="its secret (default: the environment variable AICONFORM_CLIENT_SECRET)",
     )
     group.addoption("--oauth-redirect-uri", metavar="URI", help="a redirect URI of the client")
+    group.addoption("--client-cert", metavar="FILE", help="certificate (PEM) for mutual TLS")
+    group.addoption("--client-cert-key", metavar="FILE", help="its private key (PEM)")
     group.addoption("--model", metavar="ID", help="model to call (default: the target's first)")
     group.addoption("--only", metavar="IDS", help="requirements to judge, for instance SSE-04,ERR-*")
     group.addoption("--max-calls", metavar="N", type=int, help="never send more than N requests")
@@ -72,7 +74,7 @@ def _settings(config: pytest.Config) -> Settings:
     from conformance.dialects.model import DialectError, load_dialect
     from conformance.run_state import Settings
     from conformance.selection import Selection
-    from conformance.target import Target, TargetError, oauth_client
+    from conformance.target import Target, TargetError, client_certificate, oauth_client
 
     def option(name: str) -> Any:
         return config.getoption(name)
@@ -89,6 +91,7 @@ def _settings(config: pytest.Config) -> Settings:
             other_key=option("--other-key"),
             limited_key=option("--limited-key"),
             narrow_key=option("--narrow-key"),
+            certificate=client_certificate(option("--client-cert"), option("--client-cert-key")),
             oauth=oauth_client(
                 option("--oauth-token-url"),
                 option("--client-id"),

@@ -6,6 +6,7 @@ The session keeps the run's budget, its concurrency and its circuit breaker; a p
 from __future__ import annotations
 
 import asyncio
+import copy
 import itertools
 import time
 from collections.abc import Callable, Mapping
@@ -43,9 +44,16 @@ class Run:
     """State shared by all probes of one run: recorded exchanges, budget, breaker."""
 
     def __init__(
-        self, target: Target, dialect: Dialect, wire: Wire, on_call: Callable[[int], None] = lambda _: None
+        self,
+        target: Target,
+        dialect: Dialect,
+        wire: Wire,
+        on_call: Callable[[int], None] = lambda _: None,
+        bare_wire: Wire | None = None,
     ) -> None:
+        """``bare_wire`` shows no client certificate; where ``wire`` shows none, they may be the same."""
         self.target, self.dialect, self.wire, self._on_call = target, dialect, wire, on_call
+        self.bare_wire = bare_wire or wire
         self.exchanges: list[Exchange] = []
         self.issued: set[str] = set()
         """Credentials that the target gave out during the run: as secret as those that the tester gave."""
@@ -90,6 +98,7 @@ class Session:
 
     def __init__(self, run: Run, probe: str, *, exhausts: bool = False) -> None:
         self._run, self._probe, self._exhausts = run, probe, exhausts
+        self._wire = run.wire
         self._mine: list[Exchange] = []
         self.notes: dict[str, Any] = {}
 
@@ -125,6 +134,12 @@ class Session:
         if found is None:
             raise ProbeSkipped(f"needs '{name}' in the dialect's section oauth")
         return found
+
+    def without_certificate(self) -> Session:
+        """The same probe, over connections on which the client shows no certificate."""
+        other = copy.copy(self)
+        other._wire = self._run.bare_wire
+        return other
 
     def keep_secret(self, credential: str) -> None:
         """Have a credential that came up during the run removed from whatever is written."""
@@ -231,7 +246,7 @@ class Session:
         async with self._run.slots:
             self._run.admit()
             started = time.time()
-            recorded: Recorded = await self._run.wire.send(sent, limits or self.target.limits, hang_up)
+            recorded: Recorded = await self._wire.send(sent, limits or self.target.limits, hang_up)
         response = recorded.response()
         if response["status"] == 429 and not self._exhausts:
             role += LIMITED

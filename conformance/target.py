@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,6 +35,14 @@ class OAuth:
 
 
 @dataclass(frozen=True)
+class ClientCertificate:
+    """PEM files that the tester was given for mutual TLS."""
+
+    certificate: str
+    key: str
+
+
+@dataclass(frozen=True)
 class Target:
     """``keys`` maps a principal (``main``, ``other``, ``limited``, ``narrow``) to its credential; secrets never leave
     this object except in a request header, or in the form of a token request."""
@@ -49,6 +58,7 @@ class Target:
     ca_bundle: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     oauth: OAuth | None = None
+    certificate: ClientCertificate | None = None
 
     @classmethod
     def create(
@@ -61,6 +71,7 @@ class Target:
         limited_key: str | None = None,
         narrow_key: str | None = None,
         oauth: OAuth | None = None,
+        certificate: ClientCertificate | None = None,
         model: str | None = None,
         max_calls: int | None = None,
         limits: Limits | None = None,
@@ -90,6 +101,7 @@ class Target:
             verify=verify,
             ca_bundle=ca_bundle,
             oauth=oauth,
+            certificate=certificate,
         )
 
     @property
@@ -105,6 +117,7 @@ class Target:
             "model": self.model,
             "principals": sorted(self.keys),
             "oauth": self.oauth is not None,
+            "client_certificate": self.certificate is not None,
         }
 
 
@@ -147,3 +160,24 @@ def _base_url(text: str) -> str:
     except ValueError:
         raise TargetError(f"'{text}' has no valid port") from None
     return text.rstrip("/")
+
+
+def client_certificate(certificate: str | None, key: str | None) -> ClientCertificate | None:
+    """The certificate that a tester describes, or None.
+
+    Raises:
+        TargetError: only one file is given, or they are no certificate and its key.
+    """
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise TargetError("give both --client-cert and --client-cert-key")
+    try:
+        ssl.create_default_context().load_cert_chain(certificate, key)
+    except OSError as problem:
+        reason = getattr(problem, "reason", None) or problem.strerror or "not readable"
+        raise TargetError(
+            f"--client-cert {certificate} and --client-cert-key {key} cannot be used: {reason}; "
+            "give a PEM certificate and its private key"
+        ) from None
+    return ClientCertificate(certificate, key)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from conformance.checks.challenges import bearer
 from conformance.checks.refusals import brief, decisive
 from conformance.reading import Probed, Reading
 from conformance.registry import check
-from conformance.verdict import Inconclusive, expect
+from conformance.verdict import Inconclusive, NotTested, expect
 
 MOST_LEEWAY = 60.0
 """Seconds."""
@@ -144,6 +145,30 @@ def test_a_token_has_no_more_rights_than_it_was_given(narrow_token: Probed) -> s
         at=beyond,
     )
     return "enforced"
+
+
+@check("AUTH-14")
+def test_a_bound_token_is_worth_nothing_without_its_certificate(bound_token: Probed) -> str:
+    """A token with a confirmation claim, used over a connection that shows no certificate."""
+    same = decisive(bound_token["same"])
+    if not same.ok:
+        raise Inconclusive(f"with its certificate the token was answered {same.status}")
+    if not bound_token.notes.get("bound"):
+        raise NotTested("the token that was issued over mutual TLS has no cnf.x5t#S256: it is not bound")
+    bare = bound_token.get("bare")
+    if bare is not None and bare.exchange.failure and bare.exchange.failure.kind in ("tls", "reset"):
+        return "no connection without a certificate"
+    reading = decisive(bound_token["bare"])
+    expect(reading.status == 401, expected="status 401", seen=brief(reading), at=reading)
+    challenge = bearer(reading)
+    expect(
+        challenge.get("error") == "invalid_token",
+        expected='error="invalid_token"',
+        seen=challenge,
+        at=reading,
+        where="header WWW-Authenticate",
+    )
+    return "answered 401"
 
 
 @check("AUTH-12")

@@ -18,7 +18,7 @@ from conformance.report.console import print_report
 from conformance.report.write import ReportError, write_json, write_junit
 from conformance.run_state import Settings
 from conformance.selection import Selection, SelectionError
-from conformance.target import Limits, Target, TargetError, oauth_client
+from conformance.target import Limits, Target, TargetError, client_certificate, oauth_client
 from spec.catalogue import requirements
 
 MAX_CALLS = 80
@@ -60,6 +60,12 @@ def command(
     ] = None,
     oauth_redirect_uri: Annotated[
         str | None, typer.Option(metavar="URI", help="A redirect URI of the client; nothing is sent there.")
+    ] = None,
+    client_cert: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Certificate (PEM) for mutual TLS.")
+    ] = None,
+    client_cert_key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Its private key (PEM).")
     ] = None,
     model: Annotated[
         str | None, typer.Option(help="Model to call (default: the first the target lists).")
@@ -103,6 +109,9 @@ def command(
             other_key=other_key,
             limited_key=limited_key,
             narrow_key=narrow_key,
+            certificate=client_certificate(
+                str(client_cert) if client_cert else None, str(client_cert_key) if client_cert_key else None
+            ),
             oauth=oauth_client(oauth_token_url, client_id, client_secret, oauth_redirect_uri),
             model=model,
             max_calls=_budget(max_calls, spoken),

@@ -97,6 +97,19 @@ async def narrow_token(session: Session) -> None:
     )
 
 
+@probe(calls=3, tokens=40)
+async def bound_token(session: Session) -> None:
+    """A token that was issued over mutual TLS, used with the certificate and without."""
+    if session.target.certificate is None:
+        raise ProbeSkipped("needs a certificate: --client-cert and --client-cert-key")
+    token = token_of(session, await ask(session, "issued", own(session.need_oauth())))
+    found = parts(token)
+    confirmation = found[1].get("cnf") if found is not None else None
+    session.notes["bound"] = isinstance(confirmation, dict) and "x5t#S256" in confirmation
+    await use(session, "same", token)
+    await use(session.without_certificate(), "bare", token)
+
+
 @probe(calls=2, tokens=20)
 async def resource_metadata(session: Session) -> None:
     """The metadata of the protected resource, where a challenge says that it is (RFC 9728)."""

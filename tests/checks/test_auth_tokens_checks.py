@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from building import answer, dialect, gathered
+from building import answer, dialect, gathered, no_answer
 
 from conformance.checks import test_auth_tokens as tokens
 from conformance.evidence import AUTHORIZATION_SERVER, Evidence, ProbeRecord
@@ -182,6 +182,28 @@ def test_auth_12_wants_a_way_from_the_challenge() -> None:
         run(good, 404)
     with pytest.raises(Violation, match="resource_metadata"):
         check(gathered("resource_metadata", challenge, outcome="skipped"))
+
+
+def test_auth_14_wants_the_certificate_with_the_token() -> None:
+    check = tokens.test_a_bound_token_is_worth_nothing_without_its_certificate
+    challenge = {"WWW-Authenticate": 'Bearer realm="api", error="invalid_token"'}
+
+    def run(bare: Reading, *, bound: bool = True, same: int = 200) -> str:
+        return check(gathered("bound_token", used("same", same), bare, notes={"bound": bound}))
+
+    refused = answer(REFUSED, role="bare", status=401, headers=challenge)
+    run(refused)
+    for kind in ("tls", "reset"):
+        assert "connection" in run(no_answer(kind, role="bare"))  # type: ignore[arg-type]
+    for bad in (used("bare", 200), used("bare", 403), used("bare", 401)):
+        with pytest.raises(Violation):
+            run(bad)
+    with pytest.raises(NotTested, match="not bound"):
+        run(refused, bound=False)
+    with pytest.raises(Inconclusive):
+        run(refused, same=401)
+    with pytest.raises(Inconclusive):
+        run(no_answer("timeout_headers", role="bare"))
 
 
 # ---- what other checks see
