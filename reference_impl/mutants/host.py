@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
-from reference_impl.app import create_app
+from reference_impl.app import ReferenceApp, create_app
 from reference_impl.identity import DEMO_REDIRECT
 from reference_impl.mutants.model import ASGIApp, Subject
 from reference_impl.policies import default_policies
@@ -28,6 +28,10 @@ CLIENT = {
 }
 WELL_KNOWN = re.compile(r"(/\.well-known/[a-z-]+)/([^/]+)(.*)")
 """Metadata of a server below a path stand before that path (RFC 8414 section 3.1, RFC 9728 section 3.1)."""
+
+
+def _built(subject: Subject) -> ReferenceApp:
+    return create_app(subject.settings, subject.policies(default_policies(subject.settings)))
 
 
 class Host:
@@ -64,8 +68,7 @@ class Host:
             if name not in self._apps:
                 subject = self._subjects[name]
                 # In a thread, so that the streams of the other servers keep their pace meanwhile.
-                policies = subject.policies(default_policies(subject.settings))
-                app = await asyncio.to_thread(create_app, subject.settings, policies)
+                app = await asyncio.to_thread(_built, subject)
                 await self._stack.enter_async_context(app.running())
                 self._apps[name] = subject.wrap(app)
         return self._apps[name]
