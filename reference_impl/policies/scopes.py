@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from reference_impl.engine.models import Model
@@ -22,16 +23,24 @@ class HeldScopes:
     """A right is one that the credential was given, or a family of which it was given all."""
 
     def require(self, exchange: Exchange, scope: str, *alternatives: str) -> None:
-        """Compare with `exchange.caller.scopes`; call it right before the thing is done, whoever asked for it."""
-        if not any(
-            covers(held, wanted) for held in exchange.caller.scopes for wanted in (scope, *alternatives)
-        ):
-            raise ContractError(
-                "INSUFFICIENT_SCOPE",
-                f"This needs the scope {scope}, which the credential does not have.",
-                details={"required_scopes": [scope]},
-                headers={"WWW-Authenticate": challenge(exchange, error="insufficient_scope", scope=scope)},
-            )
+        """Call it right before the thing is done, whoever asked for it."""
+        require_scope(exchange, scope, *alternatives)
+
+
+def require_scope(exchange: Exchange, scope: str, *alternatives: str) -> None:
+    """Raise INSUFFICIENT_SCOPE, naming `scope`, unless the exchange's caller has it or one of `alternatives`."""
+    if not any(grants(exchange.caller.scopes, wanted) for wanted in (scope, *alternatives)):
+        raise ContractError(
+            "INSUFFICIENT_SCOPE",
+            f"This needs the scope {scope}, which the credential does not have.",
+            details={"required_scopes": [scope]},
+            headers={"WWW-Authenticate": challenge(exchange, error="insufficient_scope", scope=scope)},
+        )
+
+
+def grants(scopes: Iterable[str], wanted: str) -> bool:
+    """Whether one of the scopes that are held gives the one that is wanted."""
+    return any(covers(held, wanted) for held in scopes)
 
 
 def covers(held: str, wanted: str) -> bool:
