@@ -8,7 +8,7 @@ DIALECT ?= contract
 KEY ?=
 OUT ?= aiconform-report
 
-.PHONY: help check serve test lint selftest lock editions interop clean
+.PHONY: help check serve test lint selftest bench lock editions interop clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,6 +50,9 @@ lint: $(STAMP) node_modules ## style, types, dependency rule, OpenAPI lint
 	$(BIN)/lint-imports
 	$(BIN)/python -m spec.editions dist
 	npm run --silent lint:spec
+
+bench: $(STAMP) ## what the contract costs: reference against bare Starlette, in one run
+	$(BIN)/python tests/bench/contract_overhead.py
 
 editions: $(STAMP) ## write the published editions of the contract to dist/
 	$(BIN)/python -m spec.editions dist

@@ -1,7 +1,7 @@
 """A closed-loop HTTP/1.1 client that costs little: fixed request bytes, keep-alive, answers framed but not read into.
 
 Run it pinned to another core than the server: `python hammer.py PORT CONNECTIONS SECONDS < request`.
-Prints one JSON line: answers and events (blank-line-terminated SSE blocks) per second.
+Prints one JSON line: answers and SSE events, whole and per second.
 """
 
 from __future__ import annotations
@@ -66,9 +66,12 @@ async def _hammer(port: int, connections: int, seconds: float, request: bytes) -
     async with asyncio.timeout(seconds + 10):
         await asyncio.gather(*(one.closed for one in made))
     elapsed = time.perf_counter() - started
+    answers, events = sum(one.answers for one in made), sum(one.events for one in made)
     return {
-        "answers_per_s": sum(one.answers for one in made) / elapsed,
-        "events_per_s": sum(one.events for one in made) / elapsed,
+        "answers": answers,
+        "events": events,
+        "answers_per_s": answers / elapsed,
+        "events_per_s": events / elapsed,
     }
 
 
