@@ -15,14 +15,20 @@ from reference_impl.exchange import Exchange
 from reference_impl.http.dispatch import CONTEXT, Dispatch, Handler
 from reference_impl.http.routing import StrictRouting
 from reference_impl.http.schema import compile_operations
+from reference_impl.http.specification import specification
 from reference_impl.http.validation import validation
 from reference_impl.policies import Policies
 from reference_impl.settings import BASE_PATH, Settings
-from spec.editions import to_30
+
+_PLACEHOLDER = {"openapi": "3.0.4", "info": {"title": "see specification()", "version": "0"}, "paths": {}}
 
 
 def connexion_app(
-    document: Mapping[str, Any], policies: Policies, settings: Settings, handlers: Mapping[str, Handler]
+    document: Mapping[str, Any],
+    policies: Policies,
+    settings: Settings,
+    handlers: Mapping[str, Handler],
+    base_path: str = BASE_PATH,
 ) -> ASGIApp:
     """The application without its outermost layer; every refusal leaves it as an exception.
 
@@ -39,7 +45,9 @@ def connexion_app(
     # No redirects to "the same path with a slash": an unknown path is not found.
     dispatch: Any = app.middleware.app
     dispatch.router.redirect_slashes = False
-    app.add_api(to_30(document), base_path=BASE_PATH)
+    # Given as a dict, the document would be validated anew for every server; `specification` does it once.
+    app.add_api(_PLACEHOLDER, base_path=base_path)
+    app.middleware.apis[-1].specification = specification(document, base_path)
     application: ASGIApp = app
     return application
 
