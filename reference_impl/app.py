@@ -12,6 +12,7 @@ from reference_impl.engine.base import Engine
 from reference_impl.engine.builtin import BuiltinEngine
 from reference_impl.engine.classifier import KeywordClassifier
 from reference_impl.engine.sandbox import SandboxEngine
+from reference_impl.facade.app import FACADE_PATH, facade_app
 from reference_impl.http.entry import Entry
 from reference_impl.http.schema import path_methods
 from reference_impl.http.wiring import connexion_app
@@ -32,9 +33,12 @@ _OPERATIONS = (caller, chat, classify, discovery, models, turns)
 class ReferenceApp:
     """An ASGI application. Its state opens with the lifespan, or inside `async with app.running():`."""
 
-    def __init__(self, services: Services, http: ASGIApp, oauth: AuthorizationServer | None = None) -> None:
+    def __init__(
+        self, services: Services, http: ASGIApp, facade: ASGIApp, oauth: AuthorizationServer | None = None
+    ) -> None:
         self.services = services
         self._http = http
+        self._facade = facade
         self._oauth = oauth
 
     @asynccontextmanager
@@ -46,19 +50,23 @@ class ReferenceApp:
         finally:
             self.services.stopping.set()
             await self.services.runs.stop()
+            await self.services.engine.close()
             await self.services.database.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """HTTP requests and the lifespan protocol; anything else is refused by its absence."""
         if scope["type"] == "http":
-            oauth = self._oauth
-            chosen = oauth if oauth is not None and oauth.serves(scope["path"]) else self._http
-            await chosen(scope, receive, send)
+            await self._part(scope["path"])(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1000})
+
+    def _part(self, path: str) -> ASGIApp:
+        if path.startswith(FACADE_PATH + "/"):
+            return self._facade
+        return self._oauth if self._oauth is not None and self._oauth.serves(path) else self._http
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -93,8 +101,8 @@ def create_app(
         name: handler for module in _OPERATIONS for name, handler in module.operations(services).items()
     }
     inner = connexion_app(document, policies, settings, handlers)
-    entry = Entry(inner, policies, path_methods(document), settings.auth.public_url)
-    return ReferenceApp(services, entry, _authorization_server(services, entry))
+    entry = Entry(inner, policies, path_methods(document), public_url=settings.auth.public_url)
+    return ReferenceApp(services, entry, facade_app(services), _authorization_server(services, entry))
 
 
 def _authorization_server(services: Services, entry: Entry) -> AuthorizationServer | None:

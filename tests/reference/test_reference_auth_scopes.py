@@ -169,3 +169,12 @@ def test_keys_are_kept_as_hashes() -> None:
     assert "sk-demo" not in repr(vars(keys))
     assert keys.find("sk-demo") is not None
     assert keys.find("sk-dem") is None
+
+
+def test_the_facade_is_no_way_around(reference: ReferenceServer) -> None:
+    messages = [{"role": "user", "content": "hi"}]
+    place = f"{reference.origin}/openai/v1/chat/completions"
+    with reference.client(NARROW) as client:
+        allowed = client.post(place, json={"model": "atlas-mini", "messages": messages})
+        refused = client.post(place, json={"model": "atlas-1", "messages": messages})
+    assert (allowed.status_code, refused.status_code) == (200, 403)
