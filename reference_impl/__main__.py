@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -10,6 +11,7 @@ from reference_impl.app import create_app
 from reference_impl.serve import CannotListenError, configure_logging, run
 from reference_impl.settings import Settings
 from reference_impl.store.database import StoreUnavailableError
+from reference_impl.telemetry import telemetry_from
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     configure_logging()
     try:
-        run(create_app(settings), options.host, options.port)
+        run(create_app(settings, telemetry=telemetry_from(os.environ)), options.host, options.port)
     except (CannotListenError, StoreUnavailableError) as problem:
         sys.stderr.write(f"{problem}\n")
         return 2
@@ -39,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m reference_impl",
         description="A server that keeps the Aiconform contract.",
-        epilog="Demo keys: sk-demo, sk-demo-other, sk-demo-limited.",
+        epilog="Demo keys: sk-demo, sk-demo-other, sk-demo-limited, sk-demo-budget.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from reference_impl.api import chat, classify, discovery, models, turns
+from reference_impl.api import chat, classify, discovery, estimate, models, sessions, turns, usage
 from reference_impl.engine.base import Engine
 from reference_impl.engine.builtin import BuiltinEngine
 from reference_impl.engine.classifier import KeywordClassifier
@@ -20,10 +21,13 @@ from reference_impl.services import Services
 from reference_impl.settings import Settings
 from reference_impl.store.database import Database
 from reference_impl.store.ledger import Ledger
+from reference_impl.store.sessions import Sessions
 from reference_impl.store.turns import Turns
+from reference_impl.store.usage import UsageLog
+from reference_impl.telemetry import NoTelemetry, Telemetry
 from spec.document import load_document
 
-_OPERATIONS = (chat, classify, discovery, models, turns)
+_OPERATIONS = (chat, classify, discovery, estimate, models, sessions, turns, usage)
 
 
 class ReferenceApp:
@@ -42,6 +46,8 @@ class ReferenceApp:
         finally:
             self.services.stopping.set()
             await self.services.runs.stop()
+            await self.services.usage.close()
+            await asyncio.to_thread(self.services.telemetry.close)
             await self.services.database.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,7 +69,10 @@ class ReferenceApp:
 
 
 def create_app(
-    settings: Settings | None = None, policies: Policies | None = None, engine: Engine | None = None
+    settings: Settings | None = None,
+    policies: Policies | None = None,
+    engine: Engine | None = None,
+    telemetry: Telemetry | None = None,
 ) -> ReferenceApp:
     """A server of its own: no state is shared with any other in the process.
 
@@ -82,9 +91,13 @@ def create_app(
         database=database,
         ledger=Ledger(database),
         turns=Turns(database),
+        sessions=Sessions(database),
+        usage=UsageLog(database, settings.usage_retention_s),
+        telemetry=telemetry or NoTelemetry(),
     )
     handlers = {
         name: handler for module in _OPERATIONS for name, handler in module.operations(services).items()
     }
     inner = connexion_app(document, policies, settings, handlers)
-    return ReferenceApp(services, Entry(inner, policies, path_methods(document)))
+    entry = Entry(inner, policies, path_methods(document), document.get("x-retired", ()), services.telemetry)
+    return ReferenceApp(services, entry)

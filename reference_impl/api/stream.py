@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.responses import Response
 
+from reference_impl.accounting import account
+from reference_impl.api.context import Turn, finish, keep
 from reference_impl.api.failures import contract_error
 from reference_impl.engine.base import Call, EngineError, Finish, FinishReason
 from reference_impl.exchange import Exchange
@@ -22,17 +24,25 @@ from reference_impl.services import Services
 
 _log = logging.getLogger("aiconform.reference")
 
+_ABANDONED = "ABANDONED"
+"""The outcome of a generation whose reader left."""
+
 
 @dataclass
 class Answer:
     """One streamed answer under way. `failure` is set before its error event, `complete` before `done`."""
 
     id: str
-    call: Call
+    turn: Turn
     extra: dict[str, Any] = field(default_factory=dict)
     complete: bool = False
     failure: ContractError | None = None
     sequence: itertools.count[int] = field(default_factory=itertools.count)
+
+    @property
+    def call(self) -> Call:
+        """What is generated."""
+        return self.turn.call
 
 
 async def events(services: Services, exchange: Exchange, answer: Answer) -> AsyncGenerator[bytes, None]:
@@ -54,76 +64,87 @@ async def events(services: Services, exchange: Exchange, answer: Answer) -> Asyn
     )
     first_token_ms: int | None = None
     tokens: list[str] = []
-    reason: FinishReason = "stop"
+    reason: FinishReason | None = None
+    metadata: Mapping[str, Any] | None = None
     try:
-        async with aclosing(services.engine.generate(answer.call)) as generation:
-            async for item in generation:
-                if isinstance(item, Finish):
-                    reason = item.reason
-                    break
-                if first_token_ms is None:
-                    first_token_ms = exchange.elapsed_ms
-                tokens.append(item)
-                yield write.event(
-                    {
-                        "type": "token",
-                        "token": item,
-                        "index": len(tokens) - 1,
-                        "sequence_number": next(answer.sequence),
-                    }
-                )
-        usage = Usage(answer.call.input_tokens, len(tokens))
-        text = "".join(tokens)
-        ending = _done(services, exchange, answer, text, reason, usage, first_token_ms)
-    except EngineError as failure:
-        answer.failure = contract_error(failure)
+        try:
+            async with aclosing(services.engine.generate(answer.call)) as generation:
+                async for item in generation:
+                    if isinstance(item, Finish):
+                        reason = item.reason
+                        break
+                    if first_token_ms is None:
+                        first_token_ms = exchange.elapsed_ms
+                    tokens.append(item)
+                    yield write.event(
+                        {
+                            "type": "token",
+                            "token": item,
+                            "index": len(tokens) - 1,
+                            "sequence_number": next(answer.sequence),
+                        }
+                    )
+        except EngineError as failure:
+            answer.failure = contract_error(failure)
+        else:
+            await keep(services, answer.turn, "".join(tokens))
+        metadata = _metadata(services, exchange, answer, len(tokens), first_token_ms)
     except Exception:  # noqa: BLE001 - a bug must end the stream as an error, not as a cut
         _log.exception("the generation of request %s failed", exchange.request_id)
         answer.failure = ContractError("INTERNAL", "The server failed; the request id helps its operator.")
     finally:
-        await services.policies.limits.charge(exchange, answer.call.input_tokens + len(tokens))
+        outcome = _ABANDONED if reason is None else reason
+        await finish(services, answer.turn)
+        await account(
+            services,
+            exchange,
+            answer.call.model,
+            Usage(answer.call.input_tokens, len(tokens)),
+            operation="chat",
+            outcome=outcome if answer.failure is None else answer.failure.code,
+        )
     if answer.failure is not None:
-        yield error_event(services, exchange, answer, answer.failure)
+        yield error_event(services, exchange, answer.sequence, answer.failure, metadata)
         return
     answer.complete = True
-    yield ending
-    yield write.done()
-
-
-def _done(
-    services: Services,
-    exchange: Exchange,
-    answer: Answer,
-    text: str,
-    reason: FinishReason,
-    usage: Usage,
-    first_token_ms: int | None,
-) -> bytes:
-    waited = exchange.elapsed_ms if first_token_ms is None else first_token_ms
-    facts = AnswerFacts(answer.call.model, usage, {**answer.extra, "time_to_first_token_ms": waited})
-    metadata = services.policies.metadata.block(exchange, facts)
-    return services.policies.events.event(
+    yield write.event(
         {
             "type": "done",
             "sequence_number": next(answer.sequence),
             "id": answer.id,
-            "finish_reason": reason,
-            "text": text,
+            "finish_reason": reason or "stop",
+            "text": "".join(tokens),
             "metadata": metadata,
         },
         name="done",
     )
+    yield write.done()
 
 
-def error_event(services: Services, exchange: Exchange, answer: Answer, error: ContractError) -> bytes:
-    """The event that ends a stream which cannot be completed."""
+def _metadata(
+    services: Services, exchange: Exchange, answer: Answer, output_tokens: int, first_token_ms: int | None
+) -> dict[str, Any]:
+    waited = exchange.elapsed_ms if first_token_ms is None else first_token_ms
+    usage = Usage(answer.call.input_tokens, output_tokens)
+    facts = AnswerFacts(answer.call.model, usage, {**answer.extra, "time_to_first_token_ms": waited})
+    return services.policies.metadata.block(exchange, facts)
+
+
+def error_event(
+    services: Services,
+    exchange: Exchange,
+    sequence: Iterator[int],
+    error: ContractError,
+    metadata: Mapping[str, Any] | None = None,
+) -> bytes:
+    """The event that ends a stream which cannot be completed; `metadata` tells what was used up to there."""
+    event = {
+        "type": "error",
+        "sequence_number": next(sequence),
+        "error": services.policies.errors.envelope(error, exchange),
+    }
     return services.policies.events.event(
-        {
-            "type": "error",
-            "sequence_number": next(answer.sequence),
-            "error": services.policies.errors.envelope(error, exchange),
-        },
-        name="error",
+        event if metadata is None else {**event, "metadata": metadata}, name="error"
     )
 
 
@@ -131,7 +152,7 @@ def stream_response(
     services: Services,
     exchange: Exchange,
     blocks: AsyncGenerator[bytes, None],
-    answer: Answer,
+    sequence: Iterator[int],
     headers: dict[str, str] | None = None,
 ) -> Response:
     """`blocks` as a response that says why, should the server stop before the end."""
@@ -139,7 +160,7 @@ def stream_response(
     def farewell() -> bytes:
         message = "The server is stopping; send the request again."
         error = ContractError("MODEL_OVERLOADED", message, details={"retry_after_seconds": 1})
-        return error_event(services, exchange, answer, error)
+        return error_event(services, exchange, sequence, error)
 
     return EventStream(
         blocks,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import jsonschema_rs
 
+from reference_impl.exchange import Notice
 from reference_impl.policies.errors import ContractError
 
 _METHODS = frozenset(("get", "put", "post", "delete", "patch"))
@@ -30,6 +32,7 @@ class Operation:
     body: jsonschema_rs.Draft202012Validator | None
     query: tuple[QueryParameter, ...]
     produces: tuple[str, ...]
+    notice: Notice | None = None
 
 
 def compile_operations(document: Mapping[str, Any]) -> dict[str, Operation]:
@@ -112,6 +115,19 @@ def _compile(
             if item["in"] == "query"
         ),
         produces=tuple(dict.fromkeys(produces)),
+        notice=_notice(operation.get("x-deprecation")),
+    )
+
+
+def _notice(given: Mapping[str, str] | None) -> Notice | None:
+    """The document's own dates of a deprecated operation, so that it and the headers cannot disagree."""
+    if given is None:
+        return None
+    return Notice(
+        deprecated_at=datetime.fromisoformat(given["deprecated_at"]),
+        sunset_at=datetime.fromisoformat(given["sunset_at"]),
+        successor=given["successor"],
+        explained="/openapi.json",
     )
 
 

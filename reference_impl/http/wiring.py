@@ -104,6 +104,8 @@ class _Validation:
         """Headers and query: interface version, acceptable media types, declared parameters."""
         exchange, operation = exchange_of(scope), self._operation(scope)
         self._policies.versioning.check(exchange.headers)
+        if operation.notice is not None:
+            exchange.notices.append(operation.notice)
         accept = exchange.headers.all("accept")
         if not any(self._policies.negotiation.accepts(accept, media) for media in operation.produces):
             raise ContractError(

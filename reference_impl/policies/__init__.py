@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reference_impl.policies.auth import Authenticator, BearerKeys
+from reference_impl.policies.context import ContextPolicy, HonestContext
 from reference_impl.policies.cors import Cors, SingleOrigin
 from reference_impl.policies.errors import Envelope, ErrorRenderer
 from reference_impl.policies.events import EventWriter, PlainEvents
@@ -23,6 +24,7 @@ class Policies:
     """How one server behaves. Replace one with `dataclasses.replace`."""
 
     auth: Authenticator
+    context: ContextPolicy
     cors: Cors
     errors: ErrorRenderer
     events: EventWriter
@@ -39,6 +41,7 @@ def default_policies(settings: Settings) -> Policies:
     """The policies that keep the contract. They hold counters, so every server needs its own."""
     return Policies(
         auth=BearerKeys(settings.credentials),
+        context=HonestContext(),
         cors=SingleOrigin(settings.cors_origin),
         errors=Envelope(),
         events=PlainEvents(),
