@@ -17,7 +17,7 @@ from conformance.wire.strict_json import NOT_JSON, parse_json
 
 __all__ = ["NOT_JSON", "Chunk", "Evidence", "Exchange", "Failure", "ProbeRecord", "Sent"]
 
-Principal = Literal["main", "other", "limited", "none"]
+Principal = Literal["main", "other", "limited", "budget", "none"]
 FailureKind = Literal[
     "connect",  # no TCP connection
     "tls",  # TLS handshake or certificate

@@ -34,6 +34,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--other-key", metavar="KEY", help="credential of a second principal")
     group.addoption("--limited-key", metavar="KEY", help="credential whose limits may be exhausted")
+    group.addoption(
+        "--budget-key", metavar="KEY", help="credential with a small budget and few concurrent slots"
+    )
     group.addoption("--model", metavar="ID", help="model to call (default: the target's first)")
     group.addoption("--only", metavar="IDS", help="requirements to judge, for instance SSE-04,ERR-*")
     group.addoption("--max-calls", metavar="N", type=int, help="never send more than N requests")
@@ -79,6 +82,7 @@ def _settings(config: pytest.Config) -> Settings:
             key=option("--key") or os.environ.get("AICONFORM_KEY"),
             other_key=option("--other-key"),
             limited_key=option("--limited-key"),
+            budget_key=option("--budget-key"),
             model=option("--model"),
             max_calls=option("--max-calls"),
         )

@@ -24,8 +24,8 @@ class Limits:
 
 @dataclass(frozen=True)
 class Target:
-    """``keys`` maps a principal (``main``, ``other``, ``limited``) to its credential; secrets never leave this
-    object except in a request header."""
+    """``keys`` maps a principal (``main``, ``other``, ``limited``, ``budget``) to its credential; secrets never leave
+    this object except in a request header."""
 
     base_url: str
     dialect: str
@@ -47,6 +47,7 @@ class Target:
         key: str | None = None,
         other_key: str | None = None,
         limited_key: str | None = None,
+        budget_key: str | None = None,
         model: str | None = None,
         max_calls: int | None = None,
         limits: Limits | None = None,
@@ -58,7 +59,7 @@ class Target:
         Raises:
             TargetError: the URL has no scheme or host, or a number is out of range.
         """
-        given = {"main": key, "other": other_key, "limited": limited_key}
+        given = {"main": key, "other": other_key, "limited": limited_key, "budget": budget_key}
         if max_calls is not None and max_calls < 1:
             raise TargetError(f"--max-calls must be at least 1, not {max_calls}")
         for principal, value in given.items():

@@ -43,6 +43,12 @@ def command(
         str | None,
         typer.Option(envvar="AICONFORM_LIMITED_KEY", help="Credential whose limits may be exhausted."),
     ] = None,
+    budget_key: Annotated[
+        str | None,
+        typer.Option(
+            envvar="AICONFORM_BUDGET_KEY", help="Credential with a small budget and few concurrent slots."
+        ),
+    ] = None,
     model: Annotated[
         str | None, typer.Option(help="Model to call (default: the first the target lists).")
     ] = None,
@@ -84,6 +90,7 @@ def command(
             key=key,
             other_key=other_key,
             limited_key=limited_key,
+            budget_key=budget_key,
             model=model,
             max_calls=_budget(max_calls, spoken),
             limits=Limits(headers=min(timeout, Limits.headers), total=timeout),

@@ -17,6 +17,7 @@ def demo(options: list[str]) -> None:
         local_server("reference_impl", "--db", str(Path(folder) / "state.sqlite")) as url,
     ):
         keys = ["--key", "sk-demo", "--other-key", "sk-demo-other", "--limited-key", "sk-demo-limited"]
+        keys += ["--budget-key", "sk-demo-budget"]
         sys.argv = ["aiconform", "check", url, *keys, *options]
         main()
 

@@ -10,7 +10,12 @@ from conformance.evidence import Exchange
 
 _IMPLIED = {"host", "content-length", "user-agent", "accept-encoding", "connection"}
 _CREDENTIALS = {"authorization", "proxy-authorization", "api-key", "x-api-key", "x-goog-api-key"}
-_KEYS = {"main": "AICONFORM_KEY", "other": "AICONFORM_OTHER_KEY", "limited": "AICONFORM_LIMITED_KEY"}
+_KEYS = {
+    "main": "AICONFORM_KEY",
+    "other": "AICONFORM_OTHER_KEY",
+    "limited": "AICONFORM_LIMITED_KEY",
+    "budget": "AICONFORM_BUDGET_KEY",
+}
 _REDACTED = re.compile(r"([A-Za-z0-9-]+ )?\[redacted \d+ chars\]")
 _LONGEST = 2000
 

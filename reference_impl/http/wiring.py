@@ -107,7 +107,9 @@ class _Validation:
         if operation.notice is not None:
             exchange.notices.append(operation.notice)
         accept = exchange.headers.all("accept")
-        if not any(self._policies.negotiation.accepts(accept, media) for media in operation.produces):
+        if operation.produces and not any(
+            self._policies.negotiation.accepts(accept, media) for media in operation.produces
+        ):
             raise ContractError(
                 "NOT_ACCEPTABLE",
                 f"This operation answers as {' or '.join(operation.produces)}; change the Accept header.",

@@ -13,7 +13,7 @@ from reference_impl.mutants.model import ASGIApp, Subject
 from reference_impl.policies import default_policies
 from reference_impl.settings import BASE_PATH
 
-KEYS = {"main": "sk-demo", "other": "sk-demo-other", "limited": "sk-demo-limited"}
+KEYS = {"main": "sk-demo", "other": "sk-demo-other", "limited": "sk-demo-limited", "budget": "sk-demo-budget"}
 
 
 class Host:

@@ -173,3 +173,50 @@ def each_event(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[
         return before + b"data: " + json.dumps(change(value), ensure_ascii=False).encode() + b"\n\n"
 
     return each_block(rewritten)
+
+
+Requests = Callable[[Any, bytes], tuple[Any, bytes]]
+
+
+async def read_request(receive: Any) -> bytes:
+    """The whole body of a request."""
+    body = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if message["type"] == "http.disconnect" or not message.get("more_body"):
+            return body
+
+
+def replaying(body: bytes, receive: Any) -> Callable[[], Any]:
+    """A ``receive`` that gives the body first, then whatever comes."""
+    given = False
+
+    async def again() -> Any:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again
+
+
+def edit_requests(edit: Requests, methods: tuple[str, ...] = ("POST",)) -> Callable[[ASGIApp], ASGIApp]:
+    """Rewrite requests before the application sees them; Content-Length follows the body."""
+
+    def wrap(app: ASGIApp) -> ASGIApp:
+        async def wrapped(scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] != "http" or scope["method"] not in methods:
+                await app(scope, receive, send)
+                return
+            body = await read_request(receive)
+            scope, changed = edit(scope, body)
+            if changed != body:
+                length = str(len(changed)).encode()
+                scope = {**scope, "headers": with_header(list(scope["headers"]), b"content-length", length)}
+            await app(scope, replaying(changed, receive), send)
+
+        return wrapped
+
+    return wrap

@@ -15,7 +15,9 @@ STRATEGIES: tuple[Strategy, ...] = ("error", "truncate_oldest", "summarize")
 Count = Callable[[Sequence[Message]], int]
 
 _SUMMARY_SHARE = 4
-"""A summary takes at most this fraction of the window: 1 / 4."""
+"""A summary takes at most a fourth of the limit, or the least."""
+_LEAST_SUMMARY = 20
+"""Tokens that are kept free for a summary."""
 _SUMMARY_WORDS = 12
 """Words of each message that its summary begins with."""
 
@@ -101,7 +103,7 @@ def _cut(count: Count, messages: tuple[Message, ...], window: int, limit: int, w
         for index, message in enumerate(messages[:-1])
         if not (wish.keep_system and message.role == "system")
     ]
-    room = limit // _SUMMARY_SHARE if wish.strategy == "summarize" else 0
+    reserve = _LEAST_SUMMARY if wish.strategy == "summarize" else 0
 
     def without(dropped: int) -> tuple[Message, ...]:
         gone = set(oldest_first[:dropped])
@@ -109,19 +111,18 @@ def _cut(count: Count, messages: tuple[Message, ...], window: int, limit: int, w
 
     # The more is dropped, the less remains, so the least that suffices can be found by halving.
     numbers = range(len(oldest_first) + 1)
-    least = bisect_left(numbers, True, key=lambda dropped: count(without(dropped)) + room <= limit)
+    least = bisect_left(numbers, True, key=lambda dropped: count(without(dropped)) + reserve <= limit)
     if least == len(numbers):
-        raise _too_long(count(without(len(oldest_first))) + room, limit)
+        raise _too_long(count(without(len(oldest_first))) + reserve, limit)
     while least < len(oldest_first) and messages[oldest_first[least]].role == "assistant":
         least += 1  # an answer makes no sense without its question
-    rest = without(least)
+    rest, summarized = without(least), 0
+    seen = rest
     if wish.strategy == "summarize":
-        summary = _summary(count, [messages[index] for index in oldest_first[:least]], room)
-        leading = sum(1 for _ in _leading_system(rest))
-        seen = (*rest[:leading], summary, *rest[leading:])
-    else:
-        seen = rest
-    summarized = least if wish.strategy == "summarize" else 0
+        room = min(limit - count(rest), max(_LEAST_SUMMARY, limit // _SUMMARY_SHARE))
+        summary, summarized = _summary(count, [messages[index] for index in oldest_first[:least]], room)
+        leading = len(_leading_system(rest))
+        seen = (*rest[:leading], *summary, *rest[leading:])
     return Fitted(seen, count(seen), window, limit, wish.strategy, len(rest), least, summarized)
 
 
@@ -130,15 +131,18 @@ def _leading_system(messages: Sequence[Message]) -> Sequence[Message]:
     return messages[:end]
 
 
-def _summary(count: Count, dropped: Sequence[Message], room: int) -> Message:
-    """The beginning of each message, the newest first to get room: extractive, so nothing is invented."""
-    lines = [f"{message.role}: {' '.join(message.content.split()[:_SUMMARY_WORDS])}" for message in dropped]
-    for first in range(len(lines) + 1):
-        text = "\n".join(["Earlier in this conversation:", *lines[first:]])
-        message = Message("system", text)
-        if count((message,)) <= room:
-            return message
-    return Message("system", "")
+def _summary(count: Count, dropped: Sequence[Message], room: int) -> tuple[tuple[Message, ...], int]:
+    """A message that begins each dropped one, and of how many: extractive, so nothing is invented.
+
+    Where the room does not suffice, beginnings get shorter; then the oldest are left out.
+    """
+    for messages in (dropped[first:] for first in range(len(dropped))):
+        for words in range(_SUMMARY_WORDS, 0, -3):
+            lines = [f"{message.role}: {' '.join(message.content.split()[:words])}" for message in messages]
+            message = Message("system", "\n".join(["Earlier in this conversation:", *lines]))
+            if count((message,)) <= room:
+                return (message,), len(lines)
+    return (), 0
 
 
 def _too_long(tokens: int, limit: int) -> ContractError:
