@@ -107,7 +107,7 @@ async def context_cut(session: Session) -> None:
         ),
         _message(
             "assistant",
-            "Yes, the pier is open today until six; the gate on the north side closes an hour before.",
+            "Yes, the pier is open today until six; the gate on the north closes an hour before.",
         ),
     ]
     whole = await session.call("chat", "whole", messages=[system, *middle, last], **SMALL)
