@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from spec.document import load_document
 EXAMPLES = 3
 """Per operation and mode (valid, invalid)."""
 
+_ONE_AT_A_TIME = threading.Lock()
 _OPERATIONS = ("classify", "chat", "listModels", "getModel", "getCapabilities", "getError", "streamTurn")
 _IMPLIED = {"user-agent", "accept-encoding", "connection", "content-length", "host", "authorization"}
 
@@ -50,9 +52,15 @@ async def generated(session: Session) -> None:
     """Valid and invalid requests for each operation; roles ``valid`` and ``invalid``."""
     if session.dialect.name != "contract":
         raise ProbeSkipped("requests are generated from the contract's document only")
-    cases = await asyncio.to_thread(lambda: list(_generate(session.target.base_url)))
+    cases = await asyncio.to_thread(_all_cases, session.target.base_url)
     readings = await asyncio.gather(*(_send(session, c) for c in cases))
     session.notes["findings"] = [f for c, r in zip(cases, readings, strict=True) for f in _findings(c, r)]
+
+
+def _all_cases(base_url: str) -> list[Generated]:
+    # CPython 3.11 cannot build syntax trees in two threads at once (gh-106905), and Hypothesis builds them.
+    with _ONE_AT_A_TIME:
+        return list(_generate(base_url))
 
 
 def _generate(base_url: str) -> Iterator[Generated]:
