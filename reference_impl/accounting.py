@@ -9,6 +9,7 @@ import math
 import time
 from decimal import Decimal
 
+from reference_impl.engine.base import Call
 from reference_impl.engine.models import PRICE_VERSION, Model
 from reference_impl.exchange import Exchange
 from reference_impl.policies.metadata import Usage
@@ -67,6 +68,13 @@ async def account(
     )
     services.telemetry.generated(
         exchange, Generation(operation, requested or model.id, model.id, usage.input, usage.output, outcome)
+    )
+
+
+def failed(services: Services, exchange: Exchange, call: Call, operation: str, code: str) -> None:
+    """A generation ended with this error and is not charged: only its span is exported."""
+    services.telemetry.generated(
+        exchange, Generation(operation, call.model.id, call.model.id, call.input_tokens, 0, code)
     )
 
 

@@ -95,6 +95,7 @@ class Exchange:
     quotas: tuple[Quota, ...] = ()
     body_requested: bool = False
     holds_slot: bool = False
+    route: str | None = None
     notices: list[Notice] = field(default_factory=list)
 
     @property

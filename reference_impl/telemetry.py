@@ -129,7 +129,9 @@ def _spans() -> Telemetry:
             parent = None if trace.parent_id is None else self._context(trace, trace.parent_id)
             token = promised.set(trace)
             try:
-                self._span(exchange.method, api.SpanKind.SERVER, parent, attributes, exchange, status >= 500)
+                # Without a route the path is anybody's choice, and a name must not be.
+                name = f"{exchange.method} {exchange.route or ''}".strip()
+                self._span(name, api.SpanKind.SERVER, parent, attributes, exchange, status >= 500)
             finally:
                 promised.reset(token)
 

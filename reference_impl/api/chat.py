@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from reference_impl.accounting import account, admit
+from reference_impl.accounting import account, admit, failed
 from reference_impl.api.context import Turn, begin, finish, keep, preview, taking_turn
 from reference_impl.api.failures import contract_error
 from reference_impl.api.notices import note_model
@@ -108,7 +108,9 @@ async def _complete(
     await admit_call(services, exchange, call)
     text, reason, usage = await _generate(services, exchange, call)
     await keep(services, turn, text)
-    await account(services, exchange, call.model, usage, operation="chat", outcome=reason)
+    await account(
+        services, exchange, call.model, usage, operation="chat", outcome=reason, requested=turn.requested
+    )
     facts = AnswerFacts(call.model, usage, _extra(turn, ticket))
     content = {
         "id": new_chat_id(),
@@ -131,9 +133,13 @@ async def _generate(services: Services, exchange: Exchange, call: Call) -> tuple
                 else:
                     tokens.append(item)
     except EngineError as failure:
-        raise contract_error(failure) from failure
+        error = contract_error(failure)
+        failed(services, exchange, call, "chat", error.code)
+        raise error from failure
     except TimeoutError as late:
-        raise contract_error(ModelTimeoutError(limit_s * 1000, exchange.elapsed_ms)) from late
+        error = contract_error(ModelTimeoutError(limit_s * 1000, exchange.elapsed_ms))
+        failed(services, exchange, call, "chat", error.code)
+        raise error from late
     return "".join(tokens), reason, Usage(call.input_tokens, len(tokens))
 
 

@@ -65,7 +65,7 @@ async def _execute(
             details={"confidence": best["confidence"], "threshold": threshold, "best_candidate": best},
         )
     usage = Usage(tokens, _OUTPUT_TOKENS)
-    await account(services, exchange, model, usage, operation="classify")
+    await account(services, exchange, model, usage, operation="classify", requested=payload.get("model"))
     extra: dict[str, Any] = {
         "confidence": {
             "method": services.classifier.method,

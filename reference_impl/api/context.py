@@ -23,11 +23,15 @@ LEASE_S = 600.0
 
 @dataclass(frozen=True)
 class Turn:
-    """A call with everything it sees. `session` and `lease` are None for a request without a session."""
+    """A call with everything it sees. `requested` is the model's name in the request.
+
+    `session` and `lease` are None for a request without a session.
+    """
 
     call: Call
     told: tuple[Message, ...]
     context: Mapping[str, Any]
+    requested: str
     session: str | None = None
     lease: str | None = None
 
@@ -112,4 +116,5 @@ def _turn(
         services.engine.count, (*history, *told), model.context_window, Wish.of(payload)
     )
     call = chat_call(services.engine, payload, fitted)
-    return Turn(call, told, fitted.metadata, None if session is None else session.id, lease)
+    requested = payload.get("model", model.id)
+    return Turn(call, told, fitted.metadata, requested, None if session is None else session.id, lease)

@@ -102,6 +102,7 @@ async def events(services: Services, exchange: Exchange, answer: Answer) -> Asyn
             Usage(answer.call.input_tokens, len(tokens)),
             operation="chat",
             outcome=outcome if answer.failure is None else answer.failure.code,
+            requested=answer.turn.requested,
         )
     if answer.failure is not None:
         yield error_event(services, exchange, answer.sequence, answer.failure, metadata)

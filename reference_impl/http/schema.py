@@ -32,17 +32,18 @@ class Operation:
     body: jsonschema_rs.Draft202012Validator | None
     query: tuple[QueryParameter, ...]
     produces: tuple[str, ...]
+    path: str
     notice: Notice | None = None
 
 
 def compile_operations(document: Mapping[str, Any]) -> dict[str, Operation]:
     """Every operation of the document."""
     compiled: dict[str, Operation] = {}
-    for path in document["paths"].values():
-        for method, operation in path.items():
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
             if method in _METHODS:
-                parameters = [*path.get("parameters", ()), *operation.get("parameters", ())]
-                compiled[operation["operationId"]] = _compile(document, operation, parameters)
+                parameters = [*item.get("parameters", ()), *operation.get("parameters", ())]
+                compiled[operation["operationId"]] = _compile(document, path, operation, parameters)
     return compiled
 
 
@@ -98,7 +99,7 @@ def invalid_request(errors: list[dict[str, str]]) -> ContractError:
 
 
 def _compile(
-    document: Mapping[str, Any], operation: Mapping[str, Any], parameters: list[Mapping[str, Any]]
+    document: Mapping[str, Any], path: str, operation: Mapping[str, Any], parameters: list[Mapping[str, Any]]
 ) -> Operation:
     body = _resolve(document, operation.get("requestBody", {}))
     schema = body.get("content", {}).get("application/json", {}).get("schema")
@@ -115,6 +116,7 @@ def _compile(
             if item["in"] == "query"
         ),
         produces=tuple(dict.fromkeys(produces)),
+        path=path,
         notice=_notice(operation.get("x-deprecation")),
     )
 

@@ -103,6 +103,7 @@ class _Validation:
     def validate(self, scope: Scope) -> None:
         """Headers and query: interface version, acceptable media types, declared parameters."""
         exchange, operation = exchange_of(scope), self._operation(scope)
+        exchange.route = operation.path
         self._policies.versioning.check(exchange.headers)
         if operation.notice is not None:
             exchange.notices.append(operation.notice)
