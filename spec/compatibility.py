@@ -12,34 +12,26 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 
 from spec.assembly import METHODS
+from spec.schema_changes import (
+    CONDITIONS,
+    Change,
+    Direction,
+    Node,
+    alternative_name,
+    flat,
+    resolve,
+    value_changes,
+)
 
-Direction = Literal["request", "response"]
-Node = Mapping[str, Any]
-
-_LEAST = ("minimum", "minLength", "minItems", "exclusiveMinimum", "minProperties")
-_MOST = ("maximum", "maxLength", "maxItems", "exclusiveMaximum", "maxProperties")
 _ALTERNATIVES = ("oneOf", "anyOf")
-_CONDITIONS = "x-conditions"
-
-
-@dataclass(frozen=True)
-class Change:
-    """One breaking change: where (operation, then a path into it) and what."""
-
-    where: str
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.what}"
 
 
 @cache
@@ -96,8 +88,8 @@ class _Comparison:
         before, after = (
             {(p["in"], p["name"].lower() if p["in"] == "header" else p["name"]): p for p in resolved}
             for resolved in (
-                [_resolve(self._old, p) for p in old.get("parameters", ())],
-                [_resolve(self._new, p) for p in new.get("parameters", ())],
+                [resolve(self._old, p) for p in old.get("parameters", ())],
+                [resolve(self._new, p) for p in new.get("parameters", ())],
             )
         )
         for (place, name), parameter in before.items():
@@ -114,20 +106,20 @@ class _Comparison:
                 yield Change(f"{where} {place} {name}", "a required parameter was added")
 
     def _request(self, where: str, old: Node, new: Node) -> Iterator[Change]:
-        before = _resolve(self._old, old.get("requestBody", {}))
-        after = _resolve(self._new, new.get("requestBody", {}))
+        before = resolve(self._old, old.get("requestBody", {}))
+        after = resolve(self._new, new.get("requestBody", {}))
         if after.get("required") and not before.get("required"):
             yield Change(where, "a body became required")
         yield from self._content(where, before, after, "request")
 
     def _response(self, where: str, old: Node, new: Node) -> Iterator[Change]:
-        before, after = _resolve(self._old, old), _resolve(self._new, new)
+        before, after = resolve(self._old, old), resolve(self._new, new)
         after_headers = {name.lower(): h for name, h in after.get("headers", {}).items()}
         for name, header in before.get("headers", {}).items():
             successor = after_headers.get(name.lower())
             if successor is None:
                 yield Change(f"{where} header {name}", "the header was removed")
-            elif _resolve(self._old, header).get("required") and not _resolve(self._new, successor).get(
+            elif resolve(self._old, header).get("required") and not resolve(self._new, successor).get(
                 "required"
             ):
                 yield Change(f"{where} header {name}", "the header is no longer always there")
@@ -144,17 +136,17 @@ class _Comparison:
                     yield from self._schema(where, media[key], successor.get(key, {}), direction)
 
     def _schema(self, where: str, old: Any, new: Any, direction: Direction) -> Iterator[Change]:
-        before, after = _resolve(self._old, old), _resolve(self._new, new)
+        before, after = resolve(self._old, old), resolve(self._new, new)
         key = (json.dumps(old, sort_keys=True), json.dumps(new, sort_keys=True), direction)
         if key in self._seen or before == after == {}:
             return
         self._seen.add(key)
-        before, after = _flat(self._old, before), _flat(self._new, after)
-        yield from _values(where, before, after, direction)
+        before, after = flat(self._old, before), flat(self._new, after)
+        yield from value_changes(where, before, after, direction)
         yield from self._members(where, before, after, direction)
-        for condition, schema in before[_CONDITIONS].items():
-            if condition in after[_CONDITIONS]:
-                yield from self._schema(where, schema, after[_CONDITIONS][condition], direction)
+        for condition, schema in before[CONDITIONS].items():
+            if condition in after[CONDITIONS]:
+                yield from self._schema(where, schema, after[CONDITIONS][condition], direction)
         for name in ("items", "additionalProperties", "contentSchema"):
             if isinstance(before.get(name), Mapping) and isinstance(after.get(name), Mapping):
                 yield from self._schema(where, before[name], after[name], direction)
@@ -182,93 +174,13 @@ class _Comparison:
     def _alternatives(
         self, where: str, old: Sequence[Any], new: Sequence[Any], direction: Direction
     ) -> Iterator[Change]:
-        after = {_name(schema, index): schema for index, schema in enumerate(new)}
+        after = {alternative_name(schema, index): schema for index, schema in enumerate(new)}
         for index, schema in enumerate(old):
-            name = _name(schema, index)
+            name = alternative_name(schema, index)
             if name in after:
                 yield from self._schema(f"{where} {name}", schema, after[name], direction)
             elif direction == "request":
                 yield Change(where, f"the alternative {name} was removed")
-
-
-def _values(where: str, old: Node, new: Node, direction: Direction) -> Iterator[Change]:
-    """What the value itself may be: type, enum, bounds, form."""
-    before, after = _types(old), _types(new)
-    if before and after:
-        missing = before - after if direction == "request" else after - before
-        # Every integer is a number.
-        allowed = after if direction == "request" else before
-        missing -= {"integer"} if "number" in allowed else set()
-        if missing:
-            verb = "no longer allowed" if direction == "request" else "possible now"
-            yield Change(where, f"{', '.join(sorted(missing))} is {verb}")
-    known, offered = _enum(old), _enum(new)
-    if offered is not None:
-        gone = [] if known is None else [value for value in known if value not in offered]
-        if gone:
-            yield Change(where, f"the value {', '.join(map(str, gone))} was removed")
-        if known is None and direction == "request":
-            yield Change(where, "only certain values are allowed now")
-    if direction == "request":
-        yield from _bounds(where, old, new)
-
-
-def _bounds(where: str, old: Node, new: Node) -> Iterator[Change]:
-    for name in _LEAST:
-        if name in new and new[name] > old.get(name, float("-inf")):
-            yield Change(where, f"{name} was raised to {new[name]}")
-    for name in _MOST:
-        if name in new and new[name] < old.get(name, float("inf")):
-            yield Change(where, f"{name} was lowered to {new[name]}")
-    for name in ("pattern", "format"):
-        if name in new and new[name] != old.get(name):
-            yield Change(where, f"{name} is {new[name]} now")
-
-
-def _flat(document: Node, schema: Node) -> dict[str, Any]:
-    """The schema with the members of its `allOf` laid into it, and its `then` schemas by their condition."""
-    merged = {key: value for key, value in schema.items() if key not in ("allOf", "if", "then", "else")}
-    merged[_CONDITIONS] = (
-        {json.dumps(schema["if"], sort_keys=True): schema["then"]} if "then" in schema else {}
-    )
-    for part in schema.get("allOf", ()):
-        inner = _flat(document, _resolve(document, part))
-        for key, value in inner.items():
-            if key in ("properties", _CONDITIONS):
-                merged[key] = {**value, **merged.get(key, {})}
-            elif key == "required":
-                merged[key] = sorted({*value, *merged.get(key, ())})
-            else:
-                merged.setdefault(key, value)
-    return merged
-
-
-def _resolve(document: Node, node: Any) -> Node:
-    while isinstance(node, Mapping) and "$ref" in node:
-        siblings = {key: value for key, value in node.items() if key != "$ref"}
-        target: Any = document
-        for token in str(node["$ref"]).removeprefix("#/").split("/"):
-            target = target[token.replace("~1", "/").replace("~0", "~")]
-        node = {**target, **siblings}
-    return node if isinstance(node, Mapping) else {}
-
-
-def _types(schema: Node) -> set[str]:
-    given = schema.get("type", ())
-    types = {given} if isinstance(given, str) else set(given)
-    return types | {"null"} if schema.get("nullable") else types
-
-
-def _enum(schema: Node) -> list[Any] | None:
-    if "const" in schema:
-        return [schema["const"]]
-    return schema.get("enum")
-
-
-def _name(schema: Any, index: int) -> str:
-    """By which an alternative is known in both documents."""
-    given = schema if isinstance(schema, Mapping) else {}
-    return str(given.get("$ref", "")).rpartition("/")[2] or str(given.get("title", index))
 
 
 def _is_public(document: Node, operation: Node) -> bool:

@@ -8,31 +8,27 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from functools import lru_cache
 from typing import Protocol
 
-from limits import RateLimitItem, RateLimitItemPerSecond
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import FixedWindowRateLimiter
 
 from reference_impl.engine.models import CURRENCY
 from reference_impl.exchange import Exchange, Principal, Quota
-from reference_impl.policies.errors import ContractError
-from reference_impl.settings import Allowance, Tier
-
-REQUESTS = "requests"
-TOKENS = "tokens"
-COST = "cost"
-CONCURRENT = "concurrent"
-_UNITS = {
-    REQUESTS: "requests",
-    TOKENS: "tokens",
-    COST: "cost-microunits",
-    CONCURRENT: "concurrent-requests",
-}
-_ALIASED = (REQUESTS, TOKENS)
-_LONGEST_SLEEP_S = 60
-"""Clients that retry by themselves are told not to sleep for longer inside a request."""
+from reference_impl.policies.quotas import (
+    ALIASED,
+    CONCURRENT,
+    COST,
+    REQUESTS,
+    TOKENS,
+    UNITS,
+    exceeded,
+    item,
+    policy_header,
+    retry_after,
+    standing,
+)
+from reference_impl.settings import Allowance
 
 
 class RateLimiter(Protocol):
@@ -99,14 +95,13 @@ class FixedWindows:
     async def admit_request(self, exchange: Exchange) -> None:
         """Every authenticated request counts, also one that is then refused for another reason."""
         caller = exchange.caller
-        admitted = await self._windows.hit(_item(caller.tier.requests), REQUESTS, caller.name)
+        admitted = await self._windows.hit(item(caller.tier.requests), REQUESTS, caller.name)
         exchange.quotas = await self._quotas(caller)
         if not admitted:
             quota = exchange.quotas[0]
-            raise _exceeded(
+            raise exceeded(
                 "RATE_LIMITED",
-                f"More than {quota.limit} requests in {quota.window_seconds} s; "
-                f"wait {_retry_after(quota)} s.",
+                f"More than {quota.limit} requests in {quota.window_seconds} s; wait {retry_after(quota)} s.",
                 caller.tier,
                 quota,
                 suggestion="Spread the requests over the window, or ask for a higher tier.",
@@ -117,7 +112,7 @@ class FixedWindows:
     def _hold_slot(self, exchange: Exchange, limit: int) -> None:
         caller = exchange.caller
         if self._active[caller.name] >= limit:
-            raise _exceeded(
+            raise exceeded(
                 "RATE_LIMITED",
                 f"More than {limit} requests at the same time; wait until one has ended.",
                 caller.tier,
@@ -137,13 +132,13 @@ class FixedWindows:
     async def admit_tokens(self, exchange: Exchange, tokens: int) -> None:
         """Admission looks at input only: nobody knows the output yet."""
         caller = exchange.caller
-        if await self._windows.test(_item(caller.tier.tokens), TOKENS, caller.name, cost=tokens):
+        if await self._windows.test(item(caller.tier.tokens), TOKENS, caller.name, cost=tokens):
             return
         exchange.quotas = await self._quotas(caller)
         quota = exchange.quotas[1]
         if tokens > quota.limit:
             # Waiting cannot help: say so to clients that would retry by themselves.
-            raise _exceeded(
+            raise exceeded(
                 "TOKEN_LIMIT_EXCEEDED",
                 f"The input has {tokens} tokens; this tier allows {quota.limit} in {quota.window_seconds} s.",
                 caller.tier,
@@ -151,10 +146,10 @@ class FixedWindows:
                 suggestion=f"Shorten the input to at most {quota.limit} tokens, or ask for a higher tier.",
                 retry=False,
             )
-        raise _exceeded(
+        raise exceeded(
             "TOKEN_LIMIT_EXCEEDED",
             f"The input has {tokens} tokens and {quota.remaining} of {quota.limit} are left; "
-            f"wait {_retry_after(quota)} s.",
+            f"wait {retry_after(quota)} s.",
             caller.tier,
             quota,
             suggestion="Send shorter inputs, or ask for a higher tier.",
@@ -165,15 +160,15 @@ class FixedWindows:
         caller = exchange.caller
         budget = caller.tier.cost
         if budget is None or await self._windows.test(
-            _item(budget), COST, caller.name, cost=max(1, microunits)
+            item(budget), COST, caller.name, cost=max(1, microunits)
         ):
             return
         exchange.quotas = await self._quotas(caller)
         quota = next(q for q in exchange.quotas if q.policy == COST)
-        raise _exceeded(
+        raise exceeded(
             "BUDGET_EXCEEDED",
             f"{quota.remaining} of {quota.limit} millionths of {CURRENCY} are left of the budget, and this costs "
-            f"at least {microunits}; the budget is renewed in {_retry_after(quota)} s.",
+            f"at least {microunits}; the budget is renewed in {retry_after(quota)} s.",
             caller.tier,
             quota,
             suggestion="Wait until the budget is renewed, choose a cheaper model, or have the budget raised.",
@@ -184,21 +179,21 @@ class FixedWindows:
         """The real usage, which may carry the counter past the limit; the window then shows 0 remaining."""
         caller = exchange.caller
         if tokens:
-            await self._windows.hit(_item(caller.tier.tokens), TOKENS, caller.name, cost=tokens)
+            await self._windows.hit(item(caller.tier.tokens), TOKENS, caller.name, cost=tokens)
         if microunits and caller.tier.cost is not None:
-            await self._windows.hit(_item(caller.tier.cost), COST, caller.name, cost=microunits)
+            await self._windows.hit(item(caller.tier.cost), COST, caller.name, cost=microunits)
         exchange.quotas = await self._quotas(caller)
 
     def headers(self, exchange: Exchange) -> list[tuple[bytes, bytes]]:
         """The structured fields (RFC 9651 lists) and the `x-ratelimit-*` aliases many clients read."""
         if exchange.principal is None or not exchange.quotas:
             return []
-        standing = ", ".join(_standing(quota) for quota in exchange.quotas)
+        told = ", ".join(standing(quota) for quota in exchange.quotas)
         result = [
-            (b"ratelimit-policy", _policy_header(exchange.principal.tier)),
-            (b"ratelimit", standing.encode()),
+            (b"ratelimit-policy", policy_header(exchange.principal.tier)),
+            (b"ratelimit", told.encode()),
         ]
-        for quota in (q for q in exchange.quotas if q.policy in _ALIASED):
+        for quota in (q for q in exchange.quotas if q.policy in ALIASED):
             name = quota.policy.encode()
             result += [
                 (b"x-ratelimit-limit-" + name, b"%d" % quota.limit),
@@ -221,82 +216,12 @@ class FixedWindows:
 
     def _concurrent(self, caller: Principal, limit: int) -> Quota:
         return Quota(
-            CONCURRENT, limit, None, max(0, limit - self._active[caller.name]), None, _UNITS[CONCURRENT]
+            CONCURRENT, limit, None, max(0, limit - self._active[caller.name]), None, UNITS[CONCURRENT]
         )
 
     async def _quota(self, policy: str, allowance: Allowance, name: str) -> Quota:
-        reset_at, remaining = await self._windows.get_window_stats(_item(allowance), policy, name)
+        reset_at, remaining = await self._windows.get_window_stats(item(allowance), policy, name)
         # A window that has not started yet would last its full length from now on.
         left = reset_at - time.time()
         seconds = math.ceil(left) if left > 0 else allowance.window_seconds
-        return Quota(policy, allowance.limit, allowance.window_seconds, remaining, seconds, _UNITS[policy])
-
-
-class _Window(RateLimitItemPerSecond):
-    """An allowance in the words of the limits library; composes each principal's key once."""
-
-    __slots__ = ("_keys",)
-
-    def __init__(self, allowance: Allowance) -> None:
-        super().__init__(allowance.limit, allowance.window_seconds)
-        self._keys: dict[tuple[object, ...], str] = {}
-
-    def key_for(self, *identifiers: bytes | str | int | float) -> str:
-        """The storage key; principals are configured, so there is a bounded number of them."""
-        if identifiers not in self._keys:
-            self._keys[identifiers] = super().key_for(*identifiers)
-        return self._keys[identifiers]
-
-
-@lru_cache
-def _item(allowance: Allowance) -> RateLimitItem:
-    return _Window(allowance)
-
-
-@lru_cache
-def _policy_header(tier: Tier) -> bytes:
-    requests, tokens = tier.requests, tier.tokens
-    members = [
-        f'"{REQUESTS}";q={requests.limit};w={requests.window_seconds}',
-        f'"{TOKENS}";q={tokens.limit};qu="{_UNITS[TOKENS]}";w={tokens.window_seconds}',
-    ]
-    if tier.cost is not None:
-        members.append(f'"{COST}";q={tier.cost.limit};qu="{_UNITS[COST]}";w={tier.cost.window_seconds}')
-    if tier.concurrency is not None:
-        members.append(f'"{CONCURRENT}";q={tier.concurrency};qu="{_UNITS[CONCURRENT]}"')
-    return ", ".join(members).encode()
-
-
-def _standing(quota: Quota) -> str:
-    reset = "" if quota.reset_seconds is None else f";t={quota.reset_seconds}"
-    return f'"{quota.policy}";r={quota.remaining}{reset}'
-
-
-def _retry_after(quota: Quota) -> int:
-    return max(1, quota.reset_seconds or 0)
-
-
-def _exceeded(
-    code: str, message: str, tier: Tier, quota: Quota, *, suggestion: str, retry: bool = True
-) -> ContractError:
-    retry_after = _retry_after(quota)
-    headers = {"Retry-After": str(retry_after)}
-    if not retry or retry_after > _LONGEST_SLEEP_S:
-        headers["X-Should-Retry"] = "false"
-    currency = {"currency": CURRENCY} if quota.policy == COST else {}
-    return ContractError(
-        code,
-        message,
-        details={
-            "policy": quota.policy,
-            "unit": quota.unit,
-            "limit": quota.limit,
-            "remaining": quota.remaining,
-            "window_seconds": quota.window_seconds,
-            "tier": tier.name,
-            "retry_after_seconds": retry_after,
-            "suggestion": suggestion,
-            **currency,
-        },
-        headers=headers,
-    )
+        return Quota(policy, allowance.limit, allowance.window_seconds, remaining, seconds, UNITS[policy])

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from building import answer, event, gathered, stream
 
-from conformance.checks import test_cost as cost
+from conformance.checks import test_doc_estimate as doc
+from conformance.checks import test_rate_budget as budget
+from conformance.checks import test_trc_query as query
 from conformance.reading import Probed, Reading
 from conformance.verdict import Inconclusive, NotTested, Violation
 
@@ -57,7 +59,7 @@ def estimation(*readings: Reading) -> Probed:
 
 
 def test_doc_04_wants_numbers_and_no_charge() -> None:
-    check = cost.test_an_estimate_tells_a_range_and_takes_nothing
+    check = doc.test_an_estimate_tells_a_range_and_takes_nothing
     check(estimation(estimate(), estimate("estimate_again")))
     check(estimation(estimate(headers={}), estimate("estimate_again", headers={})))
     check(estimation(estimate(), estimate("estimate_again", headers=levels(2000, 150))))
@@ -74,7 +76,7 @@ def test_doc_04_wants_numbers_and_no_charge() -> None:
 
 
 def test_doc_05_wants_the_real_input() -> None:
-    check = cost.test_the_estimated_input_is_the_real_one
+    check = doc.test_the_estimated_input_is_the_real_one
     check(estimation(estimate(), real()))
     check(estimation(estimate(exact=False, input_tokens=43), real()))
     for bad in (
@@ -89,7 +91,7 @@ def test_doc_05_wants_the_real_input() -> None:
 
 
 def test_doc_06_wants_the_cost_within_the_range() -> None:
-    check = cost.test_the_real_cost_is_within_the_estimate
+    check = doc.test_the_real_cost_is_within_the_estimate
     for amount in ("0.000040", "0.000072", "0.00008"):
         check(estimation(estimate(), real(amount=amount)))
     for bad in (real(amount="0.000081"), real(amount="0.000039"), real(currency="EUR")):
@@ -113,7 +115,7 @@ def spent(*readings: Reading) -> Probed:
 
 
 def test_rate_10_wants_the_budget_to_end_as_declared() -> None:
-    check = cost.test_a_budget_that_is_used_up_refuses
+    check = budget.test_a_budget_that_is_used_up_refuses
     check(spent(real("spend"), refused(), refused("still")))
     later = real("still", started_at=1_800_000_008.0)
     check(spent(real("spend"), refused(), later))
@@ -139,7 +141,7 @@ def slots(freed: Reading | None = None, *beside: Reading, policy: str = POLICY) 
 
 
 def test_rate_18_wants_a_limit_that_is_enforced_and_freed() -> None:
-    check = cost.test_concurrency_is_limited_and_freed
+    check = budget.test_concurrency_is_limited_and_freed
     one = stream(b"data: {}\n\n", (0.9, b"data: [DONE]\n\n"), role="beside")
     late = stream(b"data: {}\n\n", (0.9, b"data: [DONE]\n\n"), role="beside", started_at=1_800_000_002.0)
     too_many = refused("beside", code="RATE_LIMITED", policy="concurrent")
@@ -164,7 +166,7 @@ def test_rate_18_wants_a_limit_that_is_enforced_and_freed() -> None:
 
 
 def test_rate_27_wants_advertised_policies_only() -> None:
-    check = cost.test_a_429_names_a_policy_that_is_advertised
+    check = budget.test_a_429_names_a_policy_that_is_advertised
     check((real(), refused()))
     for bad in (refused(policy="secret"), refused(headers={}), refused(details={"policy": None})):
         with pytest.raises(Violation):
@@ -183,7 +185,7 @@ def steps(before: int, after: int, amount: str = "0.0000721") -> Probed:
 
 
 def test_rate_28_wants_the_cost_that_was_told() -> None:
-    check = cost.test_the_budget_goes_down_by_the_cost_told
+    check = budget.test_the_budget_goes_down_by_the_cost_told
     check(steps(150, 77))
     for after in (78, 150, 102):
         with pytest.raises(Violation):
@@ -200,7 +202,7 @@ def usage(role: str, *entries: Reading, **changes: Any) -> Reading:
 
 
 def test_trc_17_wants_each_answer_with_its_numbers() -> None:
-    check = cost.test_usage_is_found_by_its_trace
+    check = query.test_usage_is_found_by_its_trace
     plain, twin = real("plain"), real("streamed")
     streamed = stream(
         event({"type": "done", "metadata": twin.body["metadata"]}, "done"),
@@ -222,7 +224,7 @@ def test_trc_17_wants_each_answer_with_its_numbers() -> None:
 
 
 def test_trc_22_wants_nothing_for_others() -> None:
-    check = cost.test_usage_of_another_principal_is_invisible
+    check = query.test_usage_of_another_principal_is_invisible
     check(gathered("usage_of_trace", usage("usage_of_other")))
     check(gathered("usage_of_trace", answer({"error": {}}, status=404, role="usage_of_other")))
     with pytest.raises(Violation):
