@@ -36,9 +36,10 @@ class Sessions:
         self._database = database
 
     async def create(self, session_id: str, principal: str, created_at: float, ttl_s: float) -> Session:
-        """A new, empty session."""
+        """A new, empty session. What has expired is deleted on this occasion."""
         expires_at = created_at + ttl_s
         async with self._database.transaction() as connection:
+            await _delete_expired(connection)
             await connection.execute(
                 insert(SESSIONS).values(
                     id=session_id, principal=principal, created_at=created_at, expires_at=expires_at
@@ -116,6 +117,13 @@ class Sessions:
 def _of(session_id: str, principal: str) -> ColumnElement[bool]:
     table = SESSIONS.c
     return and_(table.id == session_id, table.principal == principal, table.expires_at > time.time())
+
+
+async def _delete_expired(connection: AsyncConnection) -> None:
+    expired = SESSIONS.c.expires_at <= time.time()
+    ids = select(SESSIONS.c.id).where(expired)
+    await connection.execute(delete(SESSION_MESSAGES).where(SESSION_MESSAGES.c.session.in_(ids)))
+    await connection.execute(delete(SESSIONS).where(expired))
 
 
 async def _read(connection: AsyncConnection, session_id: str, principal: str) -> Session | None:

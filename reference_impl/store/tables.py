@@ -76,4 +76,5 @@ USAGE = Table(
     Column("price_version", String, nullable=False),
     Column("expires_at", Float, nullable=False),
     Index("usage_by_trace", "principal", "trace_id"),
+    Index("usage_by_expiry", "expires_at"),
 )

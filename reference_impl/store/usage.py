@@ -6,7 +6,7 @@ import asyncio
 import time
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import insert, select
+from sqlalchemy import delete, insert, select
 
 from reference_impl.store.database import Database
 from reference_impl.store.tables import USAGE
@@ -65,13 +65,14 @@ class UsageLog:
             return [UsageRecord(*row) for row in rows]
 
     async def flush(self) -> None:
-        """Write what is pending."""
+        """Write what is pending, and delete what was kept long enough."""
         async with self._writing:
             batch = [{**asdict(r), "expires_at": r.at + self._retention_s} for r in self._pending]
             if not batch:
                 return
             async with self._database.transaction() as connection:
                 await connection.execute(insert(USAGE), batch)
+                await connection.execute(delete(USAGE).where(USAGE.c.expires_at <= time.time()))
             del self._pending[: len(batch)]
 
     async def close(self) -> None:

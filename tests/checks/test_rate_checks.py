@@ -325,3 +325,11 @@ def test_a_429_to_head_has_no_body_and_is_no_fault() -> None:
     empty = answer(None, status=429, speaks="openai-chat")
     with pytest.raises(Violation):
         rate.test_a_429_body_says_by_code_what_happened((told, empty))
+
+
+def test_rate_05_decides_nothing_on_an_answer_that_came_late() -> None:
+    at = 1_800_000_000.0
+    for late, verdict in ((1.6, Violation), (2.1, Inconclusive)):
+        half = ok("half_wait", started_at=at + late - 0.2)
+        with pytest.raises(verdict):
+            NECESSARY(burst(refused(started_at=at), half))

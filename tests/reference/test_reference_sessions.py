@@ -122,6 +122,26 @@ def test_deletion_deletes(reference: ReferenceServer, client: httpx.Client) -> N
     assert reference.ask(rows) == 0
 
 
+def test_what_has_expired_is_deleted_when_the_next_session_begins(
+    reference: ReferenceServer, client: httpx.Client
+) -> None:
+    from sqlalchemy import select
+
+    from reference_impl.store.tables import SESSION_MESSAGES, SESSIONS
+
+    own = session(client, ttl_seconds=1)
+    client.post("/chat", json=chat("Repeat exactly: a secret", session_id=own))
+    reference.ask(lambda: asyncio.sleep(1.05))
+    session(client)
+
+    async def left() -> list[str]:
+        async with reference.app.services.database.transaction() as connection:
+            ids = list((await connection.execute(select(SESSIONS.c.id))).scalars())
+            return ids + list((await connection.execute(select(SESSION_MESSAGES.c.session))).scalars())
+
+    assert own not in reference.ask(left)
+
+
 def test_a_session_deleted_during_a_turn_stays_deleted(
     reference: ReferenceServer, client: httpx.Client
 ) -> None:
