@@ -13,6 +13,7 @@ from reference_impl.engine.base import Engine
 from reference_impl.engine.builtin import BuiltinEngine
 from reference_impl.engine.classifier import KeywordClassifier
 from reference_impl.engine.sandbox import SandboxEngine
+from reference_impl.facade.app import FACADE_PATH, facade_app
 from reference_impl.http.entry import Entry
 from reference_impl.http.schema import path_methods
 from reference_impl.http.wiring import connexion_app
@@ -33,9 +34,10 @@ _OPERATIONS = (chat, classify, discovery, estimate, models, sessions, turns, usa
 class ReferenceApp:
     """An ASGI application. Its state opens with the lifespan, or inside `async with app.running():`."""
 
-    def __init__(self, services: Services, http: ASGIApp) -> None:
+    def __init__(self, services: Services, http: ASGIApp, facade: ASGIApp) -> None:
         self.services = services
         self._http = http
+        self._facade = facade
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -48,12 +50,14 @@ class ReferenceApp:
             await self.services.runs.stop()
             await self.services.usage.close()
             await asyncio.to_thread(self.services.telemetry.close)
+            await self.services.engine.close()
             await self.services.database.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """HTTP requests and the lifespan protocol; anything else is refused by its absence."""
         if scope["type"] == "http":
-            await self._http(scope, receive, send)
+            inside = scope["path"].startswith(FACADE_PATH + "/")
+            await (self._facade if inside else self._http)(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "websocket":
@@ -99,5 +103,11 @@ def create_app(
         name: handler for module in _OPERATIONS for name, handler in module.operations(services).items()
     }
     inner = connexion_app(document, policies, settings, handlers)
-    entry = Entry(inner, policies, path_methods(document), document.get("x-retired", ()), services.telemetry)
-    return ReferenceApp(services, entry)
+    entry = Entry(
+        inner,
+        policies,
+        path_methods(document),
+        retired=document.get("x-retired", ()),
+        telemetry=services.telemetry,
+    )
+    return ReferenceApp(services, entry, facade_app(services))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
@@ -49,7 +50,7 @@ def operations(services: Services) -> dict[str, Handler]:
         # What its session holds is looked at when the request is executed: a replay must not depend on it.
         prepared = None if "session_id" in payload else await preview(services, exchange, payload)
         if streamed:
-            return await _stream(services, exchange, payload, prepared)
+            return await streamed_answer(services, exchange, payload, prepared)
 
         async def execute(ticket: Ticket | None) -> StoredAnswer:
             if deferred:
@@ -86,8 +87,8 @@ async def admit_call(services: Services, exchange: Exchange, call: Call) -> None
 
 
 def new_chat_id() -> str:
-    """A fresh answer id."""
-    return f"chat_{secrets.token_hex(16)}"
+    """A fresh answer id: Unix milliseconds as 12 hex digits, then 80 random bits."""
+    return f"chat_{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
 
 
 async def replay(blocks: list[bytes]) -> AsyncGenerator[bytes, None]:
@@ -104,14 +105,9 @@ def _extra(turn: Turn, ticket: Ticket | None) -> dict[str, Any]:
 async def _complete(
     services: Services, exchange: Exchange, turn: Turn, ticket: Ticket | None
 ) -> StoredAnswer:
-    call = turn.call
-    await admit_call(services, exchange, call)
-    text, reason, usage = await _generate(services, exchange, call)
+    text, reason, usage = await whole_answer(services, exchange, turn.call, turn.requested)
     await keep(services, turn, text)
-    await account(
-        services, exchange, call.model, usage, operation="chat", outcome=reason, requested=turn.requested
-    )
-    facts = AnswerFacts(call.model, usage, _extra(turn, ticket))
+    facts = AnswerFacts(turn.call.model, usage, _extra(turn, ticket))
     content = {
         "id": new_chat_id(),
         "message": {"role": "assistant", "content": text},
@@ -121,15 +117,27 @@ async def _complete(
     return StoredAnswer(200, JSON, encode(content))
 
 
+async def whole_answer(
+    services: Services, exchange: Exchange, call: Call, requested: str | None = None
+) -> tuple[str, FinishReason, Usage]:
+    """Admit, generate to the end and account for it; `requested` is the model's name in the request."""
+    await admit_call(services, exchange, call)
+    text, reason, usage = await _generate(services, exchange, call)
+    await account(
+        services, exchange, call.model, usage, operation="chat", outcome=reason, requested=requested
+    )
+    return text, reason, usage
+
+
 async def _generate(services: Services, exchange: Exchange, call: Call) -> tuple[str, FinishReason, Usage]:
     limit_s = services.settings.sync_max_seconds
     tokens: list[str] = []
-    reason: FinishReason = "stop"
+    finish = Finish("stop")
     try:
         async with asyncio.timeout(limit_s), aclosing(services.engine.generate(call)) as generation:
             async for item in generation:
                 if isinstance(item, Finish):
-                    reason = item.reason
+                    finish = item
                 else:
                     tokens.append(item)
     except EngineError as failure:
@@ -140,7 +148,7 @@ async def _generate(services: Services, exchange: Exchange, call: Call) -> tuple
         error = contract_error(ModelTimeoutError(limit_s * 1000, exchange.elapsed_ms))
         failed(services, exchange, call, "chat", error.code)
         raise error from late
-    return "".join(tokens), reason, Usage(call.input_tokens, len(tokens))
+    return "".join(tokens), finish.reason, Usage.of(finish.counts, call.input_tokens, len(tokens))
 
 
 async def _defer(
@@ -160,9 +168,13 @@ async def _defer(
     return StoredAnswer(202, JSON, encode(content), location=link)
 
 
-async def _stream(
+async def streamed_answer(
     services: Services, exchange: Exchange, payload: dict[str, Any], prepared: Turn | None
 ) -> Response:
+    """The answer as server-sent events, written by the services' own event policy.
+
+    `prepared` is the turn of a request without a session.
+    """
     claimed = await claim(services, exchange, payload)
     if isinstance(claimed, StoredAnswer):
         return _replayed(services, exchange, claimed)

@@ -12,9 +12,10 @@ from typing import Any
 from starlette.responses import Response
 
 from reference_impl.accounting import account
-from reference_impl.api.context import Turn, finish, keep
+from reference_impl.api.context import Turn, keep
+from reference_impl.api.context import finish as end_turn
 from reference_impl.api.failures import contract_error
-from reference_impl.engine.base import Call, EngineError, Finish, FinishReason
+from reference_impl.engine.base import Call, EngineError, Finish
 from reference_impl.exchange import Exchange
 from reference_impl.http.streaming import EventStream
 from reference_impl.policies.errors import ContractError
@@ -64,14 +65,14 @@ async def events(services: Services, exchange: Exchange, answer: Answer) -> Asyn
     )
     first_token_ms: int | None = None
     tokens: list[str] = []
-    reason: FinishReason | None = None
+    finish: Finish | None = None
     metadata: Mapping[str, Any] | None = None
     try:
         try:
             async with aclosing(services.engine.generate(answer.call)) as generation:
                 async for item in generation:
                     if isinstance(item, Finish):
-                        reason = item.reason
+                        finish = item
                         break
                     if first_token_ms is None:
                         first_token_ms = exchange.elapsed_ms
@@ -88,18 +89,19 @@ async def events(services: Services, exchange: Exchange, answer: Answer) -> Asyn
             answer.failure = contract_error(failure)
         else:
             await keep(services, answer.turn, "".join(tokens))
-        metadata = _metadata(services, exchange, answer, len(tokens), first_token_ms)
+        used = _used(answer, finish, len(tokens))
+        metadata = _metadata(services, exchange, answer, used, first_token_ms)
     except Exception:  # noqa: BLE001 - a bug must end the stream as an error, not as a cut
         _log.exception("the generation of request %s failed", exchange.request_id)
         answer.failure = ContractError("INTERNAL", "The server failed; the request id helps its operator.")
     finally:
-        outcome = _ABANDONED if reason is None else reason
-        await finish(services, answer.turn)
+        await end_turn(services, answer.turn)
+        outcome = _ABANDONED if finish is None else finish.reason
         await account(
             services,
             exchange,
             answer.call.model,
-            Usage(answer.call.input_tokens, len(tokens)),
+            _used(answer, finish, len(tokens)),
             operation="chat",
             outcome=outcome if answer.failure is None else answer.failure.code,
             requested=answer.turn.requested,
@@ -113,7 +115,7 @@ async def events(services: Services, exchange: Exchange, answer: Answer) -> Asyn
             "type": "done",
             "sequence_number": next(answer.sequence),
             "id": answer.id,
-            "finish_reason": reason or "stop",
+            "finish_reason": "stop" if finish is None else finish.reason,
             "text": "".join(tokens),
             "metadata": metadata,
         },
@@ -122,12 +124,16 @@ async def events(services: Services, exchange: Exchange, answer: Answer) -> Asyn
     yield write.done()
 
 
+def _used(answer: Answer, finish: Finish | None, pieces: int) -> Usage:
+    counts = None if finish is None else finish.counts
+    return Usage.of(counts, answer.call.input_tokens, pieces)
+
+
 def _metadata(
-    services: Services, exchange: Exchange, answer: Answer, output_tokens: int, first_token_ms: int | None
+    services: Services, exchange: Exchange, answer: Answer, used: Usage, first_token_ms: int | None
 ) -> dict[str, Any]:
     waited = exchange.elapsed_ms if first_token_ms is None else first_token_ms
-    usage = Usage(answer.call.input_tokens, output_tokens)
-    facts = AnswerFacts(answer.call.model, usage, {**answer.extra, "time_to_first_token_ms": waited})
+    facts = AnswerFacts(answer.call.model, used, {**answer.extra, "time_to_first_token_ms": waited})
     return services.policies.metadata.block(exchange, facts)
 
 
