@@ -47,8 +47,8 @@ class ClientCertificate:
 
 @dataclass(frozen=True)
 class Target:
-    """``keys`` maps a principal (``main``, ``other``, ``limited``, ``narrow``) to its credential; secrets never leave
-    this object except in a request header, or in the form of a token request."""
+    """``keys`` maps a principal (``main``, ``other``, ``limited``, ``narrow``, ``budget``) to its credential; secrets
+    never leave this object except in a request header, or in the form of a token request."""
 
     base_url: str
     dialect: str
@@ -75,6 +75,7 @@ class Target:
         narrow_key: str | None = None,
         oauth: OAuth | None = None,
         certificate: ClientCertificate | None = None,
+        budget_key: str | None = None,
         model: str | None = None,
         max_calls: int | None = None,
         limits: Limits | None = None,
@@ -87,7 +88,13 @@ class Target:
         Raises:
             TargetError: the URL has no scheme or host, or a number is out of range.
         """
-        given = {"main": key, "other": other_key, "limited": limited_key, "narrow": narrow_key}
+        given = {
+            "main": key,
+            "other": other_key,
+            "limited": limited_key,
+            "narrow": narrow_key,
+            "budget": budget_key,
+        }
         if max_calls is not None and max_calls < 1:
             raise TargetError(f"--max-calls must be at least 1, not {max_calls}")
         for principal, value in given.items():

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from reference_impl.api import caller, chat, classify, discovery, models, turns
+from reference_impl.api import caller, chat, classify, discovery, estimate, models, sessions, turns, usage
 from reference_impl.engine.base import Engine
 from reference_impl.engine.builtin import BuiltinEngine
 from reference_impl.engine.classifier import KeywordClassifier
@@ -24,10 +25,13 @@ from reference_impl.settings import Settings
 from reference_impl.store.codes import Codes
 from reference_impl.store.database import Database
 from reference_impl.store.ledger import Ledger
+from reference_impl.store.sessions import Sessions
 from reference_impl.store.turns import Turns
+from reference_impl.store.usage import UsageLog
+from reference_impl.telemetry import NoTelemetry, Telemetry
 from spec.document import load_document
 
-_OPERATIONS = (caller, chat, classify, discovery, models, turns)
+_OPERATIONS = (caller, chat, classify, discovery, estimate, models, sessions, turns, usage)
 
 
 class ReferenceApp:
@@ -50,6 +54,8 @@ class ReferenceApp:
         finally:
             self.services.stopping.set()
             await self.services.runs.stop()
+            await self.services.usage.close()
+            await asyncio.to_thread(self.services.telemetry.close)
             await self.services.engine.close()
             await self.services.database.close()
 
@@ -77,7 +83,10 @@ class ReferenceApp:
 
 
 def create_app(
-    settings: Settings | None = None, policies: Policies | None = None, engine: Engine | None = None
+    settings: Settings | None = None,
+    policies: Policies | None = None,
+    engine: Engine | None = None,
+    telemetry: Telemetry | None = None,
 ) -> ReferenceApp:
     """A server of its own: no state is shared with any other in the process.
 
@@ -96,12 +105,22 @@ def create_app(
         database=database,
         ledger=Ledger(database),
         turns=Turns(database),
+        sessions=Sessions(database),
+        usage=UsageLog(database, settings.usage_retention_s),
+        telemetry=telemetry or NoTelemetry(),
     )
     handlers = {
         name: handler for module in _OPERATIONS for name, handler in module.operations(services).items()
     }
     inner = connexion_app(document, policies, settings, handlers)
-    entry = Entry(inner, policies, path_methods(document), public_url=settings.auth.public_url)
+    entry = Entry(
+        inner,
+        policies,
+        path_methods(document),
+        public_url=settings.auth.public_url,
+        retired=document.get("x-retired", ()),
+        telemetry=services.telemetry,
+    )
     return ReferenceApp(services, entry, facade_app(services), _authorization_server(services, entry))
 
 

@@ -67,6 +67,12 @@ def command(
     client_cert_key: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Its private key (PEM).")
     ] = None,
+    budget_key: Annotated[
+        str | None,
+        typer.Option(
+            envvar="AICONFORM_BUDGET_KEY", help="Credential with a small budget and few concurrent slots."
+        ),
+    ] = None,
     model: Annotated[
         str | None, typer.Option(help="Model to call (default: the first the target lists).")
     ] = None,
@@ -117,6 +123,7 @@ def command(
                 str(client_cert) if client_cert else None, str(client_cert_key) if client_cert_key else None
             ),
             oauth=oauth_client(oauth_token_url, client_id, client_secret, oauth_redirect_uri),
+            budget_key=budget_key,
             model=model,
             max_calls=_budget(max_calls, spoken),
             limits=Limits(headers=min(timeout, Limits.headers), total=timeout),

@@ -32,6 +32,10 @@ PARAMETERS = (
     "min_confidence",
     "turn_id",
     "code",
+    "session_id",
+    "context_policy",
+    "ttl_seconds",
+    "trace_id",
 )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from reference_impl.oauth.keys import KeyRing, PublishedKeys
 from reference_impl.policies.auth import ApiKeys, Authenticator, BearerCredentials
+from reference_impl.policies.context import ContextPolicy, HonestContext
 from reference_impl.policies.cors import Cors, SingleOrigin
 from reference_impl.policies.errors import Envelope, ErrorRenderer
 from reference_impl.policies.events import EventWriter, PlainEvents
@@ -27,6 +28,7 @@ class Policies:
     """How one server behaves. Replace one with `dataclasses.replace`."""
 
     auth: Authenticator
+    context: ContextPolicy
     cors: Cors
     errors: ErrorRenderer
     events: EventWriter
@@ -49,6 +51,7 @@ def default_policies(settings: Settings) -> Policies:
     """
     return Policies(
         auth=_bearer_credentials(settings),
+        context=HonestContext(),
         cors=SingleOrigin(settings.cors_origin),
         errors=Envelope(),
         events=PlainEvents(),

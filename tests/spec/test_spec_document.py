@@ -36,6 +36,12 @@ def test_it_has_the_operations_of_the_contract() -> None:
         "get /chat/stream": "streamTurn",
         "get /models": "listModels",
         "get /models/{model_id}": "getModel",
+        "post /sessions": "createSession",
+        "get /sessions/{session_id}": "getSession",
+        "delete /sessions/{session_id}": "deleteSession",
+        "post /estimate": "estimate",
+        "post /count-tokens": "countTokens",
+        "get /usage": "getUsage",
         "get /capabilities": "getCapabilities",
         "get /errors": "listErrors",
         "get /errors/{code}": "getError",
@@ -137,7 +143,7 @@ def test_a_refused_media_type_may_name_the_supported_ones() -> None:
 def test_replays_are_marked_where_keys_are_taken() -> None:
     marked = {(n, s) for n, s in ANSWERS if "idempotency-replayed" in declared_headers(DOCUMENT, n, s)}
     assert {("classify", 200), ("chat", 200), ("chat", 202), ("classify", 422)} <= marked
-    assert {name for name, _ in marked} == {"classify", "chat"}
+    assert {name for name, _ in marked} == {"classify", "chat", "createSession"}
 
 
 def test_what_no_operation_declares_is_described_too() -> None:
@@ -151,7 +157,14 @@ def test_requests_are_closed_and_answers_are_open() -> None:
     closed = {
         n for n, s in DOCUMENT["components"]["schemas"].items() if s.get("additionalProperties") is False
     }
-    assert closed == {"ClassifyRequest", "ChatRequest", "Message", "Sandbox"}
+    assert closed == {
+        "ClassifyRequest",
+        "ChatRequest",
+        "ContextPolicy",
+        "Message",
+        "Sandbox",
+        "SessionRequest",
+    }
 
 
 def test_synchronous_operations_say_how_long_they_may_take() -> None:
