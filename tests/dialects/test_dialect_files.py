@@ -32,7 +32,7 @@ def test_a_shipped_dialect_is_complete(name: str) -> None:
 def test_the_shipped_dialects() -> None:
     assert builtin_dialects() == [
         "anthropic-messages", "anthropic-messages-2026", "azure-openai", "cohere-v2", "contract", "gemini",
-        "mistral", "open-responses", "openai", "openai-chat", "openai-responses",
+        "mistral", "open-responses", "openai", "openai-chat", "openai-facade", "openai-responses",
     ]  # fmt: skip
 
 
