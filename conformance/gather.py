@@ -12,11 +12,11 @@ from typing import Any
 
 from conformance import __version__
 from conformance.dialects.model import Dialect
-from conformance.evidence import Evidence, Exchange, ProbeRecord
+from conformance.evidence import AUTHORIZATION_SERVER, Evidence, Exchange, ProbeRecord
 from conformance.registry import PROBES, Check, Probe
 from conformance.session import ProbeSkipped, Run, RunStopped, Session
 from conformance.target import Target
-from conformance.wire.http import Wire, verification
+from conformance.wire.http import Wire
 from conformance.wire.redact import redact_evidence
 from spec.document import contract_version
 
@@ -135,9 +135,13 @@ async def gather(
     records = {r.name: r for r in planned.skipped}
     progress = Progress(planned)
     interrupted = False
-    async with Wire(verify=verification(target), proxy=target.route.proxy) as wire:
-        kept = sum(p.calls for p in planned.probes if p.phase == EXHAUSTING)
-        run = Run(target, dialect, wire, on_call=lambda n: _advance(progress, watch, n), kept=kept)
+    trusted = target.ca_bundle or target.verify
+    kept = sum(p.calls for p in planned.probes if p.phase == EXHAUSTING)
+    shown, bare = (
+        Wire(verify=trusted, proxy=target.proxy, certificate=c) for c in (target.certificate, None)
+    )
+    async with shown as wire, bare:
+        run = Run(target, dialect, wire, lambda n: _advance(progress, watch, n), bare, kept)
 
         def recorded(missing: str) -> Evidence:
             return _evidence(planned, run, records, missing, started, time.perf_counter() - clock)
@@ -147,8 +151,8 @@ async def gather(
                 await _step(step, run, records, progress, watch)
                 if step[0].phase == BASELINE:
                     after_baseline(run.exchanges)
-                if enough and await enough(shown := recorded("not needed any more")):
-                    return shown
+                if enough and await enough(so_far := recorded("not needed any more")):
+                    return so_far
         except asyncio.CancelledError:
             interrupted = True
     evidence = recorded("the run was interrupted")
@@ -180,8 +184,9 @@ def _evidence(
 ) -> Evidence:
     """All that was recorded until now, redacted. ``missing`` says why a planned probe has no record."""
     target = run.target
+    secrets = (*target.secrets, *run.issued)
     not_run = {p.name: ProbeRecord(p.name, "stopped", missing) for p in planned.probes}
-    leaks = ProbeRecord(SECRETS, "done", notes={"leaks": _leaks(run.exchanges, target.secrets)})
+    leaks = ProbeRecord(SECRETS, "done", notes={"leaks": _leaks(run.exchanges, target.secrets, run.issued)})
     kept = {**not_run, **records, SECRETS: leaks}
     evidence = Evidence(
         target={**target.public(), "calls_planned": planned.calls, "budget": _account(run, kept)},
@@ -193,7 +198,7 @@ def _evidence(
         suite_version=__version__,
         contract_version=contract_version(),
     )
-    return redact_evidence(evidence, target.secrets)
+    return redact_evidence(evidence, secrets)
 
 
 def _account(run: Run, records: Mapping[str, ProbeRecord]) -> dict[str, Any]:
@@ -232,10 +237,14 @@ async def _probe(probe: Probe, run: Run, progress: Progress, watch: Watcher) -> 
     return ProbeRecord(probe.name, "done", "", session.notes)
 
 
-def _leaks(exchanges: Iterable[Exchange], secrets: Collection[str]) -> list[str]:
-    needles = [s.encode() for s in secrets if len(s) >= 6]
+def _leaks(exchanges: Iterable[Exchange], given: Collection[str], issued: Collection[str]) -> list[str]:
+    """Exchanges that repeat a credential. What the authorization server issues, it has to say once."""
     return [
         e.id
         for e in exchanges
-        if any(n in e.content or any(n.decode() in v for _, v in e.headers) for n in needles)
+        if any(
+            secret.encode() in e.content or any(secret in v for _, v in e.headers)
+            for secret in (*given, *(() if e.operation == AUTHORIZATION_SERVER else issued))
+            if len(secret) >= 6
+        )
     ]

@@ -24,6 +24,7 @@ from reference_impl.policies.events import split_blocks
 from reference_impl.policies.idempotency import Ticket
 from reference_impl.policies.metadata import AnswerFacts, Usage
 from reference_impl.policies.negotiation import EVENT_STREAM
+from reference_impl.policies.scopes import model_scopes
 from reference_impl.runs import Recording
 from reference_impl.services import Services
 from reference_impl.store.ledger import StoredAnswer
@@ -36,6 +37,7 @@ def operations(services: Services) -> dict[str, Handler]:
         streamed, deferred = payload.get("stream", False), payload.get("deferred", False)
         require_media_type(services, exchange, EVENT_STREAM if streamed else JSON)
         call = chat_call(services.engine, payload)
+        services.policies.scopes.require(exchange, *model_scopes(call.model))
         if streamed:
             return await streamed_answer(services, exchange, payload, call)
 

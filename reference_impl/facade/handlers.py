@@ -18,6 +18,7 @@ from reference_impl.http.answers import JSON, encode, json_answer
 from reference_impl.http.dispatch import Handler
 from reference_impl.policies.errors import ContractError
 from reference_impl.policies.idempotency import Ticket
+from reference_impl.policies.scopes import model_scopes
 from reference_impl.services import Services
 from reference_impl.store.ledger import StoredAnswer
 
@@ -28,6 +29,7 @@ def operations(services: Services) -> dict[str, Handler]:
     async def chat(exchange: Exchange, payload: dict[str, Any]) -> Response:
         # OpenAI's own clients ask for streams with `Accept: application/json`, so only the body decides.
         call = chat_call(services.engine, _contract_request(payload))
+        services.policies.scopes.require(exchange, *model_scopes(call.model))
         if payload.get("stream"):
             include_usage = bool((payload.get("stream_options") or {}).get("include_usage"))
             events = CompletionEvents(services.policies.events, call.model, include_usage)

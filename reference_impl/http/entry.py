@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from reference_impl.exchange import Exchange, RequestHeaders, origin_of
+from reference_impl.exchange import Exchange, RequestHeaders, certificate_of, origin_of
 from reference_impl.http.dispatch import CONTEXT
 from reference_impl.http.wiring import admit
 from reference_impl.policies import Policies
@@ -31,7 +31,9 @@ class Entry:
         policies: Policies,
         methods: Mapping[str, tuple[str, ...]],
         base_path: str = BASE_PATH,
+        public_url: str | None = None,
     ) -> None:
+        self._public_url = public_url
         self._app = app
         self._policies = policies
         self._allow = [
@@ -78,11 +80,12 @@ class Entry:
             method=scope["method"],
             path=scope["path"],
             headers=headers,
-            origin=origin_of(scope, headers),
+            origin=self._public_url or origin_of(scope, headers),
             prefix=scope.get("aiconform.prefix", ""),
             request_id=tracing.request_id(),
             trace=tracing.trace(headers),
             client_request_id=tracing.client_request_id(headers),
+            client_certificate=certificate_of(scope),
         )
 
     def headers(self, exchange: Exchange, own: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

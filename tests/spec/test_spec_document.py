@@ -41,6 +41,7 @@ def test_it_has_the_operations_of_the_contract() -> None:
         "get /errors/{code}": "getError",
         "get /openapi.json": "getDescription",
         "get /health": "getHealth",
+        "get /me": "getCaller",
     }
 
 
@@ -54,7 +55,34 @@ def test_every_operation_says_what_it_is_for(name: str) -> None:
 
 def test_only_what_needs_no_key_is_public() -> None:
     assert {name for name, o in OPERATIONS.items() if o.get("security") == []} == PUBLIC
-    assert DOCUMENT["security"] == [{"bearer": []}]
+    assert DOCUMENT["security"] == [{"bearer": []}, {"oauth2": []}, {"oauth2": [], "mutualTLS": []}]
+
+
+SCOPES = {
+    "classify": ["models:*:invoke"],
+    "chat": ["models:*:invoke"],
+    "streamTurn": ["models:*:invoke"],
+    "listModels": ["models:read"],
+    "getModel": ["models:read"],
+    "getCaller": [],
+}
+
+
+@pytest.mark.parametrize("name", SCOPES)
+def test_protected_operations_name_their_scopes(name: str) -> None:
+    scopes = SCOPES[name]
+    assert OPERATIONS[name]["security"] == [
+        {"bearer": scopes},
+        {"oauth2": scopes},
+        {"oauth2": scopes, "mutualTLS": []},
+    ]
+
+
+def test_every_scope_that_an_operation_demands_is_explained() -> None:
+    flows = DOCUMENT["components"]["securitySchemes"]["oauth2"]["flows"]
+    demanded = {s for o in OPERATIONS.values() for a in o["security"] for s in a.get("oauth2", ())}
+    assert demanded
+    assert all(demanded <= flow["scopes"].keys() for flow in flows.values())
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
