@@ -1,8 +1,8 @@
 """What a run may use up: calls, tokens, money, time. A run never exceeds it, and says what it left untested.
 
 Tokens and money are reserved before a call at the most it can take, and settled at what the answer reports: so
-calls side by side cannot spend the same tokens twice. Only a target that ignores the output limit of a call can
-make a run pass its budget, by that one call; then nothing more is sent.
+calls side by side cannot spend the same tokens twice. Only a target that ignores the output limits of calls can
+make a run pass its budget, by the calls under way at the time; then nothing more is sent.
 """
 
 from __future__ import annotations

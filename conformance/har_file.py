@@ -46,7 +46,7 @@ def read_har(path: Path, dialect: Dialect) -> Evidence:
             f"{path}: none of its {len(entries)} entries is a call in the dialect {dialect.name}"
         )
     secrets = tuple({s for entry in entries for s in _secrets(entry, dialect)})
-    leaks = ProbeRecord(SECRETS, "done", notes={"leaks": leaking(exchanges, secrets)})
+    leaks = ProbeRecord(SECRETS, "done", notes={"leaks": leaking(exchanges, secrets, ())})
     started = min(e.started_at for e in exchanges)
     ended = max(e.started_at + (e.t_end or 0.0) for e in exchanges)
     bases = sorted({_base(e, dialect) for e in exchanges})

@@ -10,6 +10,7 @@ from typing import Any, cast
 from conformance.dialects.model import Dialect, Offer, OfferState
 from conformance.evidence import NOT_JSON, Evidence
 from conformance.target import Declared
+from spec.catalogue import Requirement
 from spec.document import load_document
 
 _BY_TESTER = "declared by the tester"
@@ -68,3 +69,13 @@ def listable_capabilities() -> tuple[str, ...]:
     """The capabilities that the contract's document names in the list."""
     schema = load_document()["components"]["schemas"]["Capabilities"]["properties"]["capabilities"]
     return tuple(name for name in schema["properties"] if name != "core")
+
+
+def not_offered(requirement: Requirement, dialect: Dialect) -> str:
+    """Why a requirement says nothing about an API of this dialect; empty if it applies."""
+    if requirement.kind == "contract" and dialect.name != "contract":
+        return "part of the contract's own wire format, not of this dialect"
+    offer = dialect.offer(requirement.capability)
+    if offer.state == "not_offered":
+        return f"the dialect declares no {requirement.capability}" + (f": {offer.note}" if offer.note else "")
+    return ""

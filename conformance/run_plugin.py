@@ -80,7 +80,7 @@ class RunPlugin:
             gather(
                 settings.target,
                 settings.dialect,
-                plan(self.state.checks.values(), settings.dialect),
+                plan(self.state.checks.values(), settings.dialect, settings.target),
                 watch=settings.watch,
                 after_baseline=lambda seen: refuse_unusable(seen, settings.dialect),
             )

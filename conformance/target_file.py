@@ -25,7 +25,7 @@ from referencing.jsonschema import DRAFT202012
 
 from conformance.budget import Budget, Price
 from conformance.dialects.schema import dialect_schema, problem_in
-from conformance.target import Declared, Limits, Route, Target, TargetError
+from conformance.target import ClientCertificate, Declared, Limits, Target, TargetError
 
 FILE = "aiconform.toml"
 COMMAND_SECONDS = 30.0
@@ -160,11 +160,8 @@ def target_of(file: TargetFile, name: str, dialect: str) -> Target:
         headers={header: value for header, value in headers.items() if value},
         hidden=tuple(v for h, v in headers.items() if v and isinstance(entry["headers"][h], dict)),
         concurrency=entry.get("concurrency", target.concurrency),
-        route=Route(
-            _file(file, entry, "client_certificate"),
-            _file(file, entry, "client_key"),
-            _text(entry["proxy"], f"{place}/proxy") if "proxy" in entry else None,
-        ),
+        certificate=_certificate(file, entry),
+        proxy=_text(entry["proxy"], f"{place}/proxy") if "proxy" in entry else None,
         declared=Declared(entry.get("capabilities", {}), entry.get("provocations", {})),
         budget=Budget(None, budget.get("tokens"), budget.get("cost"), budget.get("seconds")),
         price=Price(**entry["price"]) if "price" in entry else None,
@@ -175,6 +172,16 @@ def dialect_name(file: TargetFile, name: str) -> str:
     """The dialect of a target; a file's name starts from the folder of ``aiconform.toml``."""
     given = str(file.targets[name].get("dialect", "contract"))
     return str(file.path.parent / given) if given.endswith((".yaml", ".yml")) else given
+
+
+def _certificate(file: TargetFile, entry: Mapping[str, Any]) -> ClientCertificate | None:
+    """The client's certificate; its key may be in the same file."""
+    certificate = _file(file, entry, "client_certificate")
+    return (
+        ClientCertificate(certificate, _file(file, entry, "client_key") or certificate)
+        if certificate
+        else None
+    )
 
 
 def _file(file: TargetFile, entry: Mapping[str, Any], key: str) -> str | None:

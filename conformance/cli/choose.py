@@ -50,6 +50,8 @@ class Chosen:
         return replace(
             base,
             keys={**base.keys, **flags.keys},
+            certificate=flags.certificate or base.certificate,
+            oauth=flags.oauth,
             model=flags.model or base.model,
             max_calls=flags.max_calls or base.max_calls,
             limits=flags.limits if flags.limits != Limits() else base.limits,

@@ -17,7 +17,7 @@ def print_plan(console: Console, dialect: Dialect, selection: Selection, target:
     """One line per probe, then the sum and the budget."""
     load_all()
     wanted = selection.of(requirements().values())
-    planned = plan(selected_checks(r.id for r in wanted).values(), dialect)
+    planned = plan(selected_checks(r.id for r in wanted).values(), dialect, target)
     price = target.price or dialect.price
     for probe in planned.probes:
         console.print(_line(probe.name, probe.calls, probe.tokens, price), highlight=False)

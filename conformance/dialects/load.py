@@ -133,6 +133,7 @@ def _dialect(raw: Mapping[str, Any]) -> Dialect:
         models=_models({**LISTED_MODELS, **raw.get("models", {})}),
         parameters={name: Parameter(**spec) for name, spec in raw.get("parameters", {}).items()},
         price=Price(**raw["price"]) if "price" in raw else None,
+        oauth=raw.get("oauth", {}),
     )
 
 

@@ -33,6 +33,10 @@ PARAMETERS = (
     "min_confidence",
     "turn_id",
     "code",
+    "session_id",
+    "context_policy",
+    "ttl_seconds",
+    "trace_id",
 )
 
 
@@ -177,6 +181,7 @@ class Dialect:
 
     ``answer`` and ``headers`` have a rule for every name of ``ANSWER_FACTS`` and ``HEADER_FACTS``.
     ``provocations``: call parameters (:data:`PARAMETERS`) that trigger a rare behaviour.
+    ``oauth``: form parameters that make an authorization server do what is rare.
     """
 
     name: str
@@ -196,6 +201,7 @@ class Dialect:
     models: ModelRules
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     price: Price | None = None
+    oauth: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def offer(self, capability: str) -> Offer:
         """The offer of a capability, or of its parent (``rate_limits`` for ``rate_limits.tokens``)."""

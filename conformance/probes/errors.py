@@ -16,8 +16,6 @@ LARGEST_WINDOW = 16_384
 
 PROVOKED = ("content_filter_input", "content_filter_output", "model_timeout", "overloaded", "tool_failure")
 
-_WINDOW_FIELDS = ("context_window", "context_length", "max_model_len", "max_context_length")
-
 
 @probe(calls=1, tokens=60)
 async def unknown_model(session: Session) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Self
 import httpx
 
 from conformance.evidence import FailureKind, Sent
-from conformance.target import Limits, Target
+from conformance.target import ClientCertificate, Limits
 from conformance.wire.connection import ConnectError, Connection, connect, explain
 from conformance.wire.lag import LagMonitor
 from conformance.wire.proxy import Proxy, open_tunnel, parse_proxy, proxy_for
@@ -55,6 +55,7 @@ class Wire:
     """All HTTP of one run.
 
     ``verify``: False accepts any certificate, a path names a CA bundle (or ``ValueError``).
+    ``certificate`` is shown to servers that ask for one (``OSError`` if it cannot be read).
     ``trust_env``: use the environment's proxies; ``proxy``: this one, for every host (or ``ValueError``).
     ``connections``: so many exchanges at a time, others wait.
     """
@@ -66,12 +67,15 @@ class Wire:
         trust_env: bool = False,
         proxy: str | None = None,
         connections: int = MAX_CONNECTIONS,
+        certificate: ClientCertificate | None = None,
     ) -> None:
         self._verify, self._trust_env = verify, trust_env
         self._proxy = parse_proxy(proxy, "proxy") if proxy else None
         self._slots = asyncio.Semaphore(connections)
         self._lag = LagMonitor()
-        self._context = tls_context(verify) if isinstance(verify, str) else None
+        self._context = tls_context(verify) if isinstance(verify, str) or certificate else None
+        if certificate is not None and self._context is not None:
+            self._context.load_cert_chain(certificate.certificate, certificate.key)
 
     async def __aenter__(self) -> Self:
         return self
@@ -185,26 +189,6 @@ class Wire:
         if self._context is None:
             self._context = tls_context(self._verify)
         return self._context
-
-
-def verification(target: Target) -> bool | str | ssl.SSLContext:
-    """How a target's certificate is verified, and with what certificate we answer if we are asked for one.
-
-    Raises:
-        ValueError: a file cannot be read, or a key does not fit.
-    """
-    plain = target.ca_bundle or target.verify
-    route = target.route
-    if route.certificate is None:
-        return plain
-    context = tls_context(plain)
-    try:
-        context.load_cert_chain(route.certificate, route.certificate_key, lambda: b"")
-    except OSError as error:
-        raise ValueError(
-            f"the client certificate '{route.certificate}' cannot be used: {explain(error)}"
-        ) from None
-    return context
 
 
 def tls_context(verify: bool | str | ssl.SSLContext) -> ssl.SSLContext:

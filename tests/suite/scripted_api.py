@@ -71,11 +71,16 @@ def api(answering: Answering) -> Iterator[tuple[str, list[Asked]]]:
         thread.join(5.0)
 
 
+def prompt_tokens(asked: Asked) -> int:
+    """A token for each byte, the most that any tokenizer makes of a text."""
+    return len(json.dumps(asked.body, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+
+
 def completion(asked: Asked, output: int | None = None) -> Reply:
     """OpenAI's answer to a chat request, plain or streamed, that takes all of the output limit."""
     body = asked.body if isinstance(asked.body, dict) else {}
     spent = output if output is not None else int(body.get("max_tokens") or 16)
-    usage = {"prompt_tokens": len(json.dumps(body)), "completion_tokens": spent}
+    usage = {"prompt_tokens": prompt_tokens(asked), "completion_tokens": spent}
     usage["total_tokens"] = sum(usage.values())
     same = {"id": "c1", "model": "m", "created": 1}
     if not body.get("stream"):

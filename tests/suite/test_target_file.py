@@ -61,11 +61,11 @@ def test_everything_about_a_target(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert target.headers == {"X-Team": "blue", "X-Gate-Token": "gate-secret"}
     assert target.secrets == ("sk-secret", "gate-secret")
     assert (target.limits.total, target.limits.headers, target.concurrency) == (12.0, 12.0, 2)
-    assert (target.ca_bundle, target.route.certificate) == (
+    assert (target.ca_bundle, target.certificate and target.certificate.certificate) == (
         str(tmp_path / "ca.pem"),
         str(tmp_path / "client.pem"),
     )
-    assert target.route.proxy == "http://proxy.example:3128"
+    assert target.proxy == "http://proxy.example:3128"
     assert target.whole_budget == Budget(50, 20000, 0.5, 60)
     assert target.price == Price(2.5, 10)
     assert target.declared.capabilities["models"] == "not_offered"
