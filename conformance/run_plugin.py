@@ -131,7 +131,7 @@ class RunPlugin:
             return None
         verdicts = tuple(self.state.verdicts[i] for i in self.wanted if i in self.state.verdicts)
         settings = self.state.settings
-        claims = claims_of(self.state.evidence, settings.dialect, verdicts, self.wanted)
+        claims = claims_of(self.state.evidence, settings.dialect, verdicts, self.wanted, settings.document)
         return Report(self.state.evidence, settings.dialect, verdicts, self.wanted, claims, settings.policy)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +22,8 @@ from conformance.verdict import Verdict
 
 @dataclass(frozen=True)
 class Settings:
-    """One run. Either ``target`` is probed, or ``saved`` evidence is judged again without a network."""
+    """One run. Either ``target`` is probed, or ``saved`` evidence is judged again without a network. ``document``: the
+    vendor's OpenAPI document, if the tester gave it."""
 
     dialect: Dialect
     target: Target | None = None
@@ -29,6 +32,7 @@ class Settings:
     out: Path | None = None
     watch: Watcher = lambda _: None
     policy: Policy = field(default_factory=Policy)
+    document: Mapping[str, Any] | None = None
 
 
 @dataclass

@@ -20,9 +20,12 @@ from conformance.cli.gate_options import (
     Json,
     Junit,
     Markdown,
+    OpenApi,
+    Overlays,
     ProfileName,
     ReportFiles,
     Sarif,
+    document_of,
     policy_of,
 )
 from conformance.cli.plan import print_plan
@@ -37,6 +40,7 @@ from conformance.report.write import ReportError
 from conformance.run_state import Settings
 from conformance.selection import Selection, SelectionError
 from conformance.target import Limits, Target, TargetError, client_certificate, oauth_client
+from conformance.vendor_document import DocumentError
 from conformance.wire.http import Wire
 from spec.catalogue import requirements
 
@@ -108,6 +112,8 @@ def command(
     profile: ProfileName = None,
     fail_on: FailOnWords = None,
     baseline: BaselineFile = None,
+    openapi: OpenApi = None,
+    overlay: Overlays = None,
     json: Json = None,
     junit: Junit = None,
     sarif: Sarif = None,
@@ -158,6 +164,7 @@ def command(
         spoken, selection = load_dialect(dialect or chosen.dialect), Selection.parse(only)
         spoken = as_declared(spoken, chosen.declared)
         selection.of(requirements().values())
+        document = document_of(openapi, overlay)
         policy = policy_of(config, chosen.name or None, profile, fail_on, baseline)
         flags = Target.create(
             chosen.url,
@@ -186,10 +193,14 @@ def command(
             raise TargetError(f"--ca-bundle: {ca_bundle} is not a file")
         target = _bounded(chosen.under(flags), spoken)
         Wire(verify=target.ca_bundle or target.verify, proxy=target.proxy)
-    except (DialectError, TargetError, GateError, SelectionError, ValueError) as error:
+    except (DialectError, TargetError, GateError, DocumentError, SelectionError, ValueError) as error:
         stop(str(error), 2)
     with live_progress(Console(stderr=True), quiet=quiet) as watch:
-        report = run_suite(Settings(spoken, target, selection=selection, out=out, watch=watch, policy=policy))
+        report = run_suite(
+            Settings(
+                spoken, target, selection=selection, out=out, watch=watch, policy=policy, document=document
+            )
+        )
     try:
         ReportFiles(json, junit, sarif, markdown, badge, har).write(report)
     except ReportError as error:

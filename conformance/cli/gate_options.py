@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,6 +22,7 @@ from conformance.report.write import (
     write_sarif,
 )
 from conformance.target_file import FILE
+from conformance.vendor_document import DocumentError, read_document
 
 Config = Annotated[
     Path | None,
@@ -40,6 +41,16 @@ FailOnWords = Annotated[
 BaselineFile = Annotated[
     Path | None,
     typer.Option("--baseline", metavar="FILE", help="A report as JSON: only what is worse fails the gate."),
+]
+OpenApi = Annotated[
+    str | None,
+    typer.Option(
+        "--openapi", metavar="FILE|URL", help="The vendor's OpenAPI document: what it promises is a claim."
+    ),
+]
+Overlays = Annotated[
+    list[Path] | None,
+    typer.Option("--overlay", metavar="FILE", help="An OpenAPI Overlay for that document; repeatable."),
 ]
 Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the report as JSON.")]
 Junit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write the report as JUnit XML.")]
@@ -107,3 +118,16 @@ def policy_of(
         fail_on=(fail_on or "").split(",") if fail_on else (),
         baseline=baseline,
     )
+
+
+def document_of(source: str | None, overlays: Sequence[Path] | None) -> Mapping[str, Any] | None:
+    """The vendor's document, if one is given.
+
+    Raises:
+        DocumentError: it cannot be read, or an overlay has nothing to lie over.
+    """
+    if source is None:
+        if overlays:
+            raise DocumentError("--overlay needs the document it changes: --openapi FILE")
+        return None
+    return read_document(source, overlays or ())

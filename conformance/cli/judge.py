@@ -17,9 +17,12 @@ from conformance.cli.gate_options import (
     Json,
     Junit,
     Markdown,
+    OpenApi,
+    Overlays,
     ProfileName,
     ReportFiles,
     Sarif,
+    document_of,
     policy_of,
 )
 from conformance.cli.stop import stop
@@ -32,6 +35,7 @@ from conformance.report.write import ReportError
 from conformance.run_state import Settings
 from conformance.selection import Selection, SelectionError
 from conformance.target import TargetError
+from conformance.vendor_document import DocumentError
 from conformance.wire.store import EvidenceError, load
 from spec.catalogue import requirements
 
@@ -48,6 +52,8 @@ def command(
     profile: ProfileName = None,
     fail_on: FailOnWords = None,
     baseline: BaselineFile = None,
+    openapi: OpenApi = None,
+    overlay: Overlays = None,
     json: Json = None,
     junit: Junit = None,
     sarif: Sarif = None,
@@ -66,10 +72,11 @@ def command(
         selection = Selection.parse(only)
         selection.of(requirements().values())
         spoken, name = _spoken(folder, dialect)
+        document = document_of(openapi, overlay)
         policy = policy_of(config, name, profile, fail_on, baseline)
-    except (DialectError, SelectionError, EvidenceError, GateError, TargetError) as error:
+    except (DialectError, SelectionError, EvidenceError, GateError, TargetError, DocumentError) as error:
         stop(str(error), 2)
-    report = run_suite(Settings(spoken, saved=folder, selection=selection, policy=policy))
+    report = run_suite(Settings(spoken, saved=folder, selection=selection, policy=policy, document=document))
     try:
         ReportFiles(json, junit, sarif, markdown, badge, har, html).write(report)
     except ReportError as error:
