@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from functools import cached_property
 from itertools import groupby
 
-from conformance.claims import Claim
 from conformance.evidence import Exchange, ProbeRecord
 from conformance.reading import Reading
 from conformance.report.curl import curl_line
 from conformance.report.exhibit import Shown, excerpt, show
 from conformance.report.model import Report, area_title, counted
+from conformance.report.standing import CapabilityRow, capability_rows, gate_notes, gate_sentence
 from conformance.report.timeline import (
     LimitPicture,
     StreamPicture,
@@ -87,28 +87,6 @@ class AreaRow:
 
 
 @dataclass(frozen=True)
-class CapabilityRow:
-    """One capability: its verdicts, who advertises it, and what the profile asks of it."""
-
-    name: str
-    counts: Mapping[Result, int]
-    size: int
-    claim: Claim | None
-    demanded: bool
-
-    @property
-    def note(self) -> str:
-        """What the bar does not say."""
-        said = ["demanded by the profile"] if self.demanded else []
-        if self.claim and self.claim.state == "not advertised":
-            said.append("kept, not advertised")
-        elif self.claim:
-            by = f"advertised by {', '.join(self.claim.sources)}"
-            said.append(f"{by}, not kept: {self.claim.detail}" if self.claim.state == "not kept" else by)
-        return "; ".join(said)
-
-
-@dataclass(frozen=True)
 class Unjudged:
     """Requirements that could not be judged for one reason, and what would change that."""
 
@@ -134,20 +112,7 @@ class Page:
     @property
     def gate(self) -> str:
         """The result in one sentence."""
-        gate = self.report.gate
-        if gate.exit_code == 3:
-            return f"No result: {'; '.join(gate.reasons)}."
-        broken = [i for i in gate.failing if self.report.requirements[i].level == "MUST"]
-        if broken:
-            verb = "is" if len(broken) == 1 else "are"
-            since = " any more" if gate.change else ""
-            return f"The gate fails: {counted(len(broken), 'MUST requirement')} {verb} not kept{since}."
-        if not gate.passed:
-            return f"The gate fails: {'; '.join(gate.reasons)}."
-        if self.report.counts[Result.FAIL]:
-            known = counted(self.report.counts[Result.FAIL], "MUST requirement")
-            return f"The gate passes, with {known} not kept that it was told to accept."
-        return "The gate passes: every MUST requirement that could be judged is kept."
+        return gate_sentence(self.report)
 
     @property
     def state(self) -> str:
@@ -198,32 +163,12 @@ class Page:
     @cached_property
     def capabilities(self) -> tuple[CapabilityRow, ...]:
         """Core first, then by name."""
-        names = sorted({v.capability for v in self.report.verdicts}, key=lambda n: (n != "core", n))
-        return tuple(self._capability(name) for name in names)
-
-    def _capability(self, name: str) -> CapabilityRow:
-        results = [v.result for v in self.report.verdicts if v.capability == name]
-        claim = next((c for c in self.report.claims if c.capability == name), None)
-        demanded = any(d.capability == name for d in self.report.gate.demands)
-        return CapabilityRow(name, {r: results.count(r) for r in ORDER}, len(results), claim, demanded)
+        return capability_rows(self.report)
 
     @cached_property
     def gate_notes(self) -> tuple[str, ...]:
         """What decided the gate beside the verdicts, one sentence each."""
-        gate = self.report.gate
-        notes = [r for r in gate.reasons if "not kept:" not in r or r.startswith("advertised")]
-        notes += [f"Waived until {w.expires}: {w.requirement}: {w.reason}" for w in gate.waived]
-        if gate.change is not None:
-            groups = {
-                "new": "New",
-                "known": "Known",
-                "fixed": "Fixed",
-                "open": "Open",
-                "lost": "Not judged any more",
-            }
-            ids = {title: ", ".join(getattr(gate.change, name)) for name, title in groups.items()}
-            notes += [f"{title} since the baseline: {found}" for title, found in ids.items() if found]
-        return tuple(notes)
+        return gate_notes(self.report)
 
     @property
     def largest(self) -> int:
