@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from reference_impl.api import chat, classify, discovery, models, turns
+from reference_impl.api import chat, classify, discovery, jobs, models, turns, webhooks
 from reference_impl.engine.base import Engine
 from reference_impl.engine.builtin import BuiltinEngine
 from reference_impl.engine.classifier import KeywordClassifier
@@ -19,11 +19,14 @@ from reference_impl.policies import Policies, default_policies
 from reference_impl.services import Services
 from reference_impl.settings import Settings
 from reference_impl.store.database import Database
+from reference_impl.store.jobs import Jobs
 from reference_impl.store.ledger import Ledger
 from reference_impl.store.turns import Turns
+from reference_impl.store.webhooks import Outbox, Webhooks
+from reference_impl.work.workers import Workers
 from spec.document import load_document
 
-_OPERATIONS = (chat, classify, discovery, models, turns)
+_OPERATIONS = (chat, classify, discovery, jobs, models, turns, webhooks)
 
 
 class ReferenceApp:
@@ -32,15 +35,18 @@ class ReferenceApp:
     def __init__(self, services: Services, http: ASGIApp) -> None:
         self.services = services
         self._http = http
+        self._workers = Workers(services)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Open the database, and at the end stop detached work and close it."""
+        """Open the database and take up waiting work; at the end stop detached work and close it."""
         await self.services.database.open()
         try:
+            await self._workers.start()
             yield
         finally:
             self.services.stopping.set()
+            await self._workers.stop()
             await self.services.runs.stop()
             await self.services.database.close()
 
@@ -73,6 +79,7 @@ def create_app(
     policies = policies or default_policies(settings)
     document = load_document()
     database = Database(settings.database)
+    outbox = Outbox(database)
     services = Services(
         settings=settings,
         policies=policies,
@@ -82,6 +89,9 @@ def create_app(
         database=database,
         ledger=Ledger(database),
         turns=Turns(database),
+        jobs=Jobs(database, outbox),
+        webhooks=Webhooks(database),
+        outbox=outbox,
     )
     handlers = {
         name: handler for module in _OPERATIONS for name, handler in module.operations(services).items()

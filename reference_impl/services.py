@@ -12,8 +12,11 @@ from reference_impl.policies import Policies
 from reference_impl.runs import Recording, Runs
 from reference_impl.settings import Settings
 from reference_impl.store.database import Database
+from reference_impl.store.jobs import Jobs
 from reference_impl.store.ledger import Ledger
 from reference_impl.store.turns import Turns
+from reference_impl.store.webhooks import Outbox, Webhooks
+from reference_impl.work.wakeups import Wakeups
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,10 @@ class Services:
     database: Database
     ledger: Ledger
     turns: Turns
+    jobs: Jobs
+    webhooks: Webhooks
+    outbox: Outbox
+    wakeups: Wakeups = field(default_factory=Wakeups)
     runs: Runs = field(default_factory=Runs)
     turns_under_way: dict[str, Recording] = field(default_factory=dict)
     turn_gate: asyncio.Lock = field(default_factory=asyncio.Lock)

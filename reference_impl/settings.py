@@ -57,6 +57,7 @@ class Settings:
     """One server's configuration. Durations are seconds unless the name says otherwise.
 
     `database` is a file path, or `:memory:` for state that ends with the process.
+    `webhook_networks` are CIDR blocks that callbacks may reach although they are not public, and by plain http.
     `cors_origin` is an origin, `*`, or None for no CORS headers at all.
     """
 
@@ -71,4 +72,12 @@ class Settings:
     max_body_bytes: int = 1_048_576
     sync_max_seconds: int = 60
     shutdown_grace_s: float = 3.0
+    job_deadline_s: float = 86_400.0
+    job_retention_s: float = 604_800.0
+    background_tasks: int = 4
+    webhook_networks: tuple[str, ...] = ()
+    webhook_delays_s: tuple[float, ...] = (1, 3, 10, 60, 300, 1800, 7200, 18_000)
+    webhook_overlap_s: float = 86_400.0
+    webhook_timeout_s: float = 15.0
+    max_webhooks: int = 20
     credentials: tuple[Credential, ...] = DEMO_CREDENTIALS

@@ -8,6 +8,7 @@ from typing import Any
 from starlette.responses import Response
 
 from reference_impl.api.failures import contract_error
+from reference_impl.api.accepting import accept
 from reference_impl.api.once import once
 from reference_impl.api.prompts import chosen_model, refuse_over_window, scenario
 from reference_impl.engine.base import Candidate, EngineError, Message, UpstreamBrokenError
@@ -19,6 +20,7 @@ from reference_impl.http.dispatch import Handler
 from reference_impl.policies.errors import ContractError
 from reference_impl.policies.idempotency import Ticket
 from reference_impl.policies.metadata import AnswerFacts, Usage
+from reference_impl.policies.preferences import RESPOND_ASYNC, wants_async
 from reference_impl.services import Services
 from reference_impl.store.ledger import StoredAnswer
 
@@ -34,15 +36,23 @@ def operations(services: Services) -> dict[str, Handler]:
         tokens = services.engine.count((Message("user", payload["text"]),))
         refuse_over_window(tokens, model)
 
-        async def execute(ticket: Ticket | None) -> StoredAnswer:
-            return await _execute(services, exchange, payload, model, tokens, ticket)
+        async def work(ticket: Ticket | None) -> StoredAnswer:
+            return await execute(services, exchange, payload, model, tokens, ticket)
 
-        return await once(services, exchange, payload, execute)
+        async def admit() -> None:
+            await services.policies.limits.admit_tokens(exchange, tokens)
+
+        if wants_async(exchange.headers):
+            applied = {"Preference-Applied": RESPOND_ASYNC}
+            return await accept(
+                services, exchange, "classification", payload, model, tokens, admit, applied
+            )
+        return await once(services, exchange, payload, work)
 
     return {"classify": classify}
 
 
-async def _execute(
+async def execute(
     services: Services,
     exchange: Exchange,
     payload: Mapping[str, Any],
@@ -50,6 +60,7 @@ async def _execute(
     tokens: int,
     ticket: Ticket | None,
 ) -> StoredAnswer:
+    """Classify, and account for it."""
     limits = services.policies.limits
     await limits.admit_tokens(exchange, tokens)
     ranked = await _rank(services, payload)

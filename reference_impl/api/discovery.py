@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from reference_impl.api.classify import REVIEW_THRESHOLD
 from reference_impl.engine.classifier import CATEGORIES
+from reference_impl.engine.job_sandbox import JOB_SCENARIOS
 from reference_impl.engine.models import DEFAULT_MODEL
 from reference_impl.engine.sandbox import SCENARIOS
 from reference_impl.http.answers import JSON, encode, json_answer, stored_answer
@@ -16,6 +17,7 @@ from reference_impl.policies.errors import ContractError
 from reference_impl.services import Services
 from reference_impl.settings import API_VERSION, CONTRACT_VERSION, Allowance, Settings, Tier
 from reference_impl.store.ledger import StoredAnswer
+from reference_impl.store.webhooks import EVENTS
 from spec.errors import ERRORS, ErrorEntry
 
 
@@ -76,6 +78,18 @@ def _capabilities(services: Services) -> dict[str, Any]:
             "categories": list(CATEGORIES),
         },
         "sandbox": {"scenarios": list(SCENARIOS)},
+        "jobs": {
+            "retention_seconds": int(settings.job_retention_s),
+            "deadline_seconds": int(settings.job_deadline_s),
+            "cancel_seconds": 1,
+            "scenarios": list(JOB_SCENARIOS),
+        },
+        "webhooks": {
+            "events": list(EVENTS),
+            "retry_delays_seconds": list(settings.webhook_delays_s),
+            "secret_overlap_seconds": int(settings.webhook_overlap_s),
+            "networks": list(settings.webhook_networks),
+        },
     }
     if settings.rate_limits:
         offered["rate_limits"] = {"tiers": [_tier(tier) for tier in _tiers(settings)]}

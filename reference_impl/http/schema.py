@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,12 @@ class QueryParameter:
     name: str
     required: bool
     schema: jsonschema_rs.Draft202012Validator
+    whole: bool = False
+
+    def accepts(self, text: str) -> bool:
+        """Whether the text is a value; a whole number is compared as one."""
+        whole = self.whole and re.fullmatch(r"-?[0-9]{1,15}", text)
+        return self.schema.is_valid(int(text) if whole else text)
 
 
 @dataclass(frozen=True)
@@ -76,7 +83,7 @@ def check_query(operation: Operation, query: Mapping[str, list[str]]) -> dict[st
             raise _bad_query(parameter.name, "is required")
         if len(values) > 1:
             raise _bad_query(parameter.name, "is given more than once")
-        if values and not parameter.schema.is_valid(values[0]):
+        if values and not parameter.accepts(values[0]):
             raise _bad_query(parameter.name, "does not have the documented form")
         values_by_name[parameter.name] = values[0] if values else None
     return values_by_name
@@ -107,7 +114,12 @@ def _compile(
     return Operation(
         body=None if schema is None else _validator(document, schema),
         query=tuple(
-            QueryParameter(item["name"], item.get("required", False), _validator(document, item["schema"]))
+            QueryParameter(
+                item["name"],
+                item.get("required", False),
+                _validator(document, item["schema"]),
+                item["schema"].get("type") == "integer",
+            )
             for item in query
             if item["in"] == "query"
         ),

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reference_impl.policies.auth import Authenticator, BearerKeys
+from reference_impl.policies.callbacks import Callbacks, StandardWebhooks
 from reference_impl.policies.cors import Cors, SingleOrigin
+from reference_impl.policies.egress import CheckedEgress, Egress
 from reference_impl.policies.errors import Envelope, ErrorRenderer
 from reference_impl.policies.events import EventWriter, PlainEvents
 from reference_impl.policies.idempotency import Idempotency, LedgerIdempotency
+from reference_impl.policies.jobs import JobRules, OwnJobs
 from reference_impl.policies.limits import FixedWindows, RateLimiter, Unlimited
 from reference_impl.policies.metadata import FullMetadata, Metadata
 from reference_impl.policies.negotiation import AcceptHeader, Negotiation
@@ -23,10 +26,13 @@ class Policies:
     """How one server behaves. Replace one with `dataclasses.replace`."""
 
     auth: Authenticator
+    callbacks: Callbacks
     cors: Cors
+    egress: Egress
     errors: ErrorRenderer
     events: EventWriter
     idempotency: Idempotency
+    jobs: JobRules
     limits: RateLimiter
     metadata: Metadata
     negotiation: Negotiation
@@ -39,10 +45,13 @@ def default_policies(settings: Settings) -> Policies:
     """The policies that keep the contract. They hold counters, so every server needs its own."""
     return Policies(
         auth=BearerKeys(settings.credentials),
+        callbacks=StandardWebhooks(settings.webhook_delays_s),
         cors=SingleOrigin(settings.cors_origin),
+        egress=CheckedEgress(settings.webhook_networks),
         errors=Envelope(),
         events=PlainEvents(),
         idempotency=LedgerIdempotency(settings.idempotency_ttl_s),
+        jobs=OwnJobs(),
         limits=FixedWindows() if settings.rate_limits else Unlimited(),
         metadata=FullMetadata(),
         negotiation=AcceptHeader(),

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from sqlalchemy import delete, event
@@ -36,6 +37,7 @@ class Database:
     def __init__(self, path: str) -> None:
         self.boot = uuid.uuid4().hex
         self._path = path
+        self._open: ContextVar[AsyncConnection | None] = ContextVar("transaction", default=None)
         self._engine = create_async_engine(
             f"sqlite+aiosqlite:///{path}", poolclass=AsyncAdaptedQueuePool, pool_size=1, max_overflow=0
         )
@@ -64,9 +66,20 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """All or nothing."""
+        """All or nothing. One that is begun inside another is a part of it.
+
+        The other must not start tasks that use the database: they would inherit it.
+        """
+        outer = self._open.get()
+        if outer is not None:
+            yield outer
+            return
         async with self._engine.begin() as connection:
-            yield connection
+            token = self._open.set(connection)
+            try:
+                yield connection
+            finally:
+                self._open.reset(token)
 
 
 def _prepare(connection: Any, _record: object) -> None:
