@@ -127,7 +127,7 @@ async def gather(
         suite_version=__version__,
         contract_version=contract_version(),
     )
-    clean = redact_evidence(evidence, tuple(target.keys.values()))
+    clean = redact_evidence(evidence, (*target.keys.values(), *run.secrets))
     if interrupted:
         raise Interrupted(clean)
     return clean

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from conformance.dialects.model import Dialect
 from conformance.dialects.request import UnsupportedOperation, build_request
@@ -18,6 +19,7 @@ from conformance.evidence import Exchange, Principal, ProbeRecord, Sent
 from conformance.reading import Probed, Reading
 from conformance.target import Limits, Target
 from conformance.wire.http import Recorded, Wire
+from conformance.wire.receiver import Receiver
 
 BREAKER = 4
 """Calls in a row without a response, or without an end of it, after which the target counts as down."""
@@ -50,6 +52,7 @@ class Run:
         self.calls = 0
         self._ids = itertools.count(1)
         self._failures = 0
+        self.secrets: set[str] = set()
         self._patience_ends = time.monotonic() + PATIENCE
         self.slots = asyncio.Semaphore(target.concurrency)
 
@@ -102,6 +105,22 @@ class Session:
     def use_model(self, model: str) -> None:
         """The model of every later call of the run that names none."""
         self._run.use_model(model)
+
+    def keep_secret(self, value: str) -> None:
+        """Something that this run was given and must not show, such as a signing secret."""
+        self._run.secrets.add(value)
+
+    def receiver(self) -> Receiver:
+        """A server for the target's webhooks, or skip this probe if the target cannot reach this machine."""
+        target = self.target
+        if target.callback_url is not None:
+            port = target.callback_port or urlsplit(target.callback_url).port
+            return Receiver("0.0.0.0", port or 0, target.callback_url)  # noqa: S104 - the tester asked for it
+        if target.local:
+            return Receiver("127.0.0.1", 0)
+        raise ProbeSkipped(
+            "webhooks need a way back: say with --callback-url where the target reaches this machine"
+        )
 
     def has_key(self, principal: Principal) -> bool:
         return principal in self.target.keys

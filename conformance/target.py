@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,6 +38,8 @@ class Target:
     verify: bool = True
     ca_bundle: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    callback_url: str | None = None
+    callback_port: int | None = None
 
     @classmethod
     def create(
@@ -52,6 +55,8 @@ class Target:
         limits: Limits | None = None,
         verify: bool = True,
         ca_bundle: str | None = None,
+        callback_url: str | None = None,
+        callback_port: int | None = None,
     ) -> Target:
         """A target from what a tester types.
 
@@ -75,7 +80,18 @@ class Target:
             limits=limits or Limits(),
             verify=verify,
             ca_bundle=ca_bundle,
+            callback_url=_callback(callback_url, callback_port),
+            callback_port=callback_port,
         )
+
+    @property
+    def local(self) -> bool:
+        """Whether the target is this machine, by a loopback address or by the name of one."""
+        host = urlsplit(self.base_url).hostname or ""
+        try:
+            return ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return host == "localhost" or host.endswith(".localhost")
 
     def public(self) -> dict[str, Any]:
         """What may be written to a report: no credential."""
@@ -85,6 +101,23 @@ class Target:
             "model": self.model,
             "principals": sorted(self.keys),
         }
+
+
+def _callback(url: str | None, port: int | None) -> str | None:
+    if url is None:
+        if port is not None:
+            raise TargetError("--callback-port needs --callback-url, the address under which the target reaches it")
+        return None
+    try:
+        parts = urlsplit(url)
+        wanted = port if port is not None else parts.port
+    except ValueError:
+        raise TargetError(f"--callback-url: '{url}' has no valid port") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
+        raise TargetError(f"--callback-url: '{url}' is not a plain http or https URL")
+    if wanted is None:
+        raise TargetError("--callback-url names no port: say with --callback-port where to listen for it")
+    return url.rstrip("/")
 
 
 def _base_url(text: str) -> str:

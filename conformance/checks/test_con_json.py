@@ -28,7 +28,7 @@ RFC3339 = re.compile(
     r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[Tt]([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?([Zz]|[+-]\d\d:\d\d)"
 )
 IDENTIFIER = re.compile(r"[A-Za-z0-9._~:-]{1,128}")
-ID_FIELDS = frozenset({"id", "turn_id", "request_id", "trace_id", "model_version"})
+ID_FIELDS = frozenset({"id", "turn_id", "request_id", "trace_id", "model_version", "job_id"})
 
 
 @check("CON-09")

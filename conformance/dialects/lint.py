@@ -15,6 +15,8 @@ NEEDS: Mapping[str, str] = {
     "models": "models",
     "description": "description",
     "errors": "errors",
+    "jobs": "submit_job",
+    "webhooks": "register_webhook",
 }
 
 

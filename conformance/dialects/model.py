@@ -32,6 +32,16 @@ PARAMETERS = (
     "min_confidence",
     "turn_id",
     "code",
+    "document",
+    "job_id",
+    "status",
+    "limit",
+    "cursor",
+    "action_id",
+    "decision",
+    "webhook_id",
+    "url",
+    "events",
 )
 
 

@@ -37,7 +37,7 @@ SAFE_HEADERS = frozenset({
     "transfer-encoding", "upgrade", "user-agent", "vary", "via", "warning", "www-authenticate",
     "x-accel-buffering", "x-content-type-options", "x-envoy-upstream-service-time", "x-frame-options",
     "x-ms-region", "x-ms-retry-after-ms", "x-powered-by", "x-process-time", "x-robots-tag", "x-runtime",
-    "x-should-retry",
+    "x-should-retry", "if-none-match",
 })
 # fmt: on
 SAFE_NAME = re.compile(

@@ -60,6 +60,7 @@ class Delivery:
     id: str
     endpoint: Endpoint
     body: bytes
+    created_at: float
     attempts: int
 
 
@@ -109,7 +110,7 @@ class Outbox:
                 update(DELIVERIES)
                 .where(_D.id == oldest)
                 .values(lease=self._database.boot, leased_until=now + LEASE_S)
-                .returning(_D.id, _D.webhook_id, _D.body, _D.attempts)
+                .returning(_D.id, _D.webhook_id, _D.body, _D.created_at, _D.attempts)
             )
             row = taken.one_or_none()
             if row is None:
@@ -120,7 +121,7 @@ class Outbox:
             if owner is None or owner.status != "enabled":
                 await self._settle(row.id, "dropped")
                 return await self.lease()
-        return Delivery(row.id, _endpoint(owner), row.body, row.attempts)
+        return Delivery(row.id, _endpoint(owner), row.body, row.created_at, row.attempts)
 
     async def delivered(self, delivery: Delivery) -> None:
         """The endpoint has taken it."""
