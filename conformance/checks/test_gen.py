@@ -19,11 +19,18 @@ _UNDECLARED = {
     "ContentDeserializationError",
 }
 _REFUSED = {"RejectedPositiveData"}
+_INVALID = (None, "INVALID_REQUEST", "INVALID_JSON")
+"""A refusal for a documented reason of its own, with its own code, does not call the request invalid."""
 
 
 def _none_of(generated: Probed, kinds: set[str], expected: str) -> str:
     answers = generated.some()
-    found = [f for f in generated.notes.get("findings", ()) if f["kind"] in kinds]
+    codes = {r.exchange.id: r.error.code for r in answers}
+    found = [
+        f
+        for f in generated.notes.get("findings", ())
+        if f["kind"] in kinds and (kinds is not _REFUSED or codes.get(f["exchange"]) in _INVALID)
+    ]
     if found:
         first = found[0]
         reading = next((r for r in generated if r.exchange.id == first["exchange"]), None)

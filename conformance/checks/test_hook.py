@@ -199,7 +199,9 @@ def test_a_rotated_secret_overlaps_with_the_old_one(webhook_run: Probed) -> str:
 @check("HOOK-10")
 def test_an_endpoint_that_is_gone_is_left_alone(webhook_run: Probed) -> str:
     """After 410 nothing more comes."""
-    some(webhook_run, "gone")
+    # The first message may be about a job of another probe, and is answered 410 all the same.
+    if not deliveries(webhook_run, "gone"):
+        raise Inconclusive("no message came to the endpoint that answers 410: see HOOK-01")
     some(webhook_run, "good", "second")
     after = about(webhook_run, "gone", "second")
     must(not after, expected="no message after a 410", seen=f"{len(after)} about the next job", where="deliveries")

@@ -27,7 +27,17 @@ from spec.document import load_document
 EXAMPLES = 3
 """Per operation and mode (valid, invalid)."""
 
-_OPERATIONS = ("classify", "chat", "listModels", "getModel", "getCapabilities", "getError", "streamTurn")
+_OPERATIONS = (
+    "classify",
+    "chat",
+    "listModels",
+    "getModel",
+    "getCapabilities",
+    "getError",
+    "streamTurn",
+    "analyzeDocument",
+    "listJobs",
+)
 _IMPLIED = {"user-agent", "accept-encoding", "connection", "content-length", "host", "authorization"}
 
 

@@ -1,5 +1,14 @@
 """The broken servers that prove the checks, and the unusual ones that must not be flagged."""
 
-from reference_impl.mutants import answers, promises, streams, variants
+from reference_impl.mutants import answers, hooks, promises, streams, variants, work
 
-SUBJECTS = (*streams.MUTANTS, *answers.MUTANTS, *promises.MUTANTS, *variants.VARIANTS)
+SUBJECTS = (
+    *streams.MUTANTS,
+    *answers.MUTANTS,
+    *promises.MUTANTS,
+    *work.MUTANTS,
+    *hooks.MUTANTS,
+    *variants.VARIANTS,
+    *work.VARIANTS,
+    *hooks.VARIANTS,
+)
