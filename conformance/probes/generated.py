@@ -35,8 +35,6 @@ _OPERATIONS = (
     "getCapabilities",
     "getError",
     "streamTurn",
-    "analyzeDocument",
-    "listJobs",
 )
 _IMPLIED = {"user-agent", "accept-encoding", "connection", "content-length", "host", "authorization"}
 

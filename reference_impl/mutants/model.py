@@ -24,7 +24,7 @@ QUICK = Settings(
     keep_alive_s=0.4,
     token_ms=4,
     webhook_networks=("127.0.0.0/8",),
-    webhook_delays_s=(0.2, 0.5, 1, 2),
+    webhook_delays_s=(0.2, 1, 2, 4),
 )
 """Fast enough to examine many servers, slow enough that a stream takes visible time."""
 

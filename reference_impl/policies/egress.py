@@ -68,8 +68,9 @@ class CheckedEgress:
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float) -> Reply:
         """One connection to one checked address; only the head of the answer is read."""
         addresses = await self.addresses(url)
-        if self._tls is None:
-            self._tls = httpcore.default_ssl_context()
+        if self._tls is None and urlsplit(url).scheme == "https":
+            # Reading the trust store takes long enough to make every stream stutter.
+            self._tls = await asyncio.to_thread(httpcore.default_ssl_context)
         waits = dict.fromkeys(("connect", "read", "write", "pool"), timeout_s)
         pool = httpcore.AsyncConnectionPool(
             ssl_context=self._tls, network_backend=_Pinned(str(addresses[0]))
