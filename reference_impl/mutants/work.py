@@ -259,6 +259,6 @@ MUTANTS = (
 
 VARIANTS = (
     variant("job-absolute-location", "Location with scheme and host", wrap=_on("/analyze-document", 202, _absolute)),
-    variant("job-cancel-202", "a cancellation is accepted", wrap=_on("/cancel", 200, _with_status(202))),
-    variant("job-expired-404", "a forgotten job is 404", wrap=_on("/jobs/", 410, _with_status(404))),
+    variant("job-progress-late", "progress stays 0 until the end", policies=_bodies(lambda s, _: {**s, "progress": 0} if s["status"] == "processing" else s)),
+    variant("job-never-queued", "accepted work is processing at once", policies=_bodies(lambda s, _: {**s, "status": "processing"} if s["status"] == "queued" else s)),
 )  # fmt: skip
