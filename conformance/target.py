@@ -106,7 +106,9 @@ class Target:
 def _callback(url: str | None, port: int | None) -> str | None:
     if url is None:
         if port is not None:
-            raise TargetError("--callback-port needs --callback-url, the address under which the target reaches it")
+            raise TargetError(
+                "--callback-port needs --callback-url, the address under which the target reaches it"
+            )
         return None
     try:
         parts = urlsplit(url)

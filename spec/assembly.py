@@ -136,9 +136,7 @@ def _say_what_is_undeclared(document: dict[str, Any]) -> None:
 
 def _add_headers(response: dict[str, Any], own: Iterable[str], limited: bool) -> None:
     names = [*COMMON, *own, *(LIMITS if limited else ()), *CROSS_ORIGIN]
-    response["headers"] = {
-        _NAMES.get(name, name): {"$ref": f"#/components/headers/{name}"} for name in names
-    }
+    response["headers"] = {_NAMES.get(name, name): {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
 def _content(schema: str, examples: Mapping[str, str]) -> dict[str, Any]:

@@ -38,7 +38,9 @@ def test_an_open_job_can_be_cancelled(job_cancelled: Probed) -> str:
 
 
 @check("JOB-15")
-def test_cancelling_is_repeatable_and_does_not_undo_another_end(job_cancelled: Probed, job_run: Probed) -> str:
+def test_cancelling_is_repeatable_and_does_not_undo_another_end(
+    job_cancelled: Probed, job_run: Probed
+) -> str:
     """A cancelled job again: 2xx. A complete one: 409 JOB_NOT_CANCELLABLE."""
     again = decisive(job_cancelled["cancel_again"])
     expect(again.ok, expected="2xx for a job that is cancelled already", seen=brief(again), at=again)
@@ -103,9 +105,7 @@ def test_the_changes_are_streamed_and_can_be_resumed(job_run: Probed) -> str:
     """Every change with an id, the end at the end; and from Last-Event-ID on only what came after it."""
     last = end(job_run, "poll", "complete")
     stream = decisive(job_run["events"])
-    expect(
-        stream.ok and stream.exchange.is_sse, expected="an event stream", seen=brief(stream), at=stream
-    )
+    expect(stream.ok and stream.exchange.is_sse, expected="an event stream", seen=brief(stream), at=stream)
     changes = _changes(stream)
     expect(changes, expected="the changes of the job", seen="none", at=stream)
     ids = [i for i, _ in changes]
@@ -167,7 +167,9 @@ def test_a_waiting_job_goes_on_after_the_right_decision(job_waits: Probed) -> st
 def test_a_job_that_misses_its_deadline_expires(job_ends: Probed, dialect: Dialect) -> str:
     """expired, with completed_at."""
     if "job_misses_deadline" not in dialect.provocations:
-        raise NotTested("needs a provocation for 'job_misses_deadline', which neither dialect nor target declares")
+        raise NotTested(
+            "needs a provocation for 'job_misses_deadline', which neither dialect nor target declares"
+        )
     last = job_ends.some("job_misses_deadline.poll")[-1]
     expect(
         last.ok and status(last) == "expired",

@@ -21,7 +21,11 @@ def test_a_list_loses_and_repeats_nothing(job_list: Probed) -> str:
     ids = [str(job.get("job_id")) for job in seen]
     for page in pages:
         expect(
-            len(_jobs(page)) <= 2, expected="at most 2 jobs, the limit", seen=len(_jobs(page)), at=page, where="/data"
+            len(_jobs(page)) <= 2,
+            expected="at most 2 jobs, the limit",
+            seen=len(_jobs(page)),
+            at=page,
+            where="/data",
         )
     twice = sorted({i for i in ids if ids.count(i) > 1})
     expect(not twice, expected="each job once", seen=f"{twice[:2]} again", at=pages[-1], where="/data")
@@ -35,8 +39,12 @@ def test_a_list_loses_and_repeats_nothing(job_list: Probed) -> str:
     )
     missing = [job for job in posted if job not in ids]
     if missing and pages[-1].body.get("next_cursor") is not None:
-        raise Inconclusive(f"{len(missing)} of {len(posted)} jobs lie further back than the pages that were read")
-    expect(not missing, expected=f"all of {len(posted)} posted jobs", seen=f"without {missing[:2]}", at=pages[-1])
+        raise Inconclusive(
+            f"{len(missing)} of {len(posted)} jobs lie further back than the pages that were read"
+        )
+    expect(
+        not missing, expected=f"all of {len(posted)} posted jobs", seen=f"without {missing[:2]}", at=pages[-1]
+    )
     whole = job_list["end"]
     if whole.ok and len(_jobs(whole)) < 100:
         expect(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -36,6 +37,10 @@ _OPERATIONS = (
     "getError",
     "streamTurn",
 )
+_ALONE = threading.Lock()
+"""Hypothesis raises the recursion limit, and Python 3.11 cannot parse source in one thread while another does that
+(SystemError: AST constructor recursion depth mismatch)."""
+
 _IMPLIED = {"user-agent", "accept-encoding", "connection", "content-length", "host", "authorization"}
 
 
@@ -58,9 +63,14 @@ async def generated(session: Session) -> None:
     """Valid and invalid requests for each operation; roles ``valid`` and ``invalid``."""
     if session.dialect.name != "contract":
         raise ProbeSkipped("requests are generated from the contract's document only")
-    cases = await asyncio.to_thread(lambda: list(_generate(session.target.base_url)))
+    cases = await asyncio.to_thread(_generated, session.target.base_url)
     readings = await asyncio.gather(*(_send(session, c) for c in cases))
     session.notes["findings"] = [f for c, r in zip(cases, readings, strict=True) for f in _findings(c, r)]
+
+
+def _generated(base_url: str) -> list[Generated]:
+    with _ALONE:
+        return list(_generate(base_url))
 
 
 def _generate(base_url: str) -> Iterator[Generated]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 from uuid import uuid4
 
-from conformance.checks.described import path_below
 from conformance.reading import Reading
 from conformance.registry import probe
 from conformance.session import ProbeSkipped, Session
@@ -182,9 +181,7 @@ def listed(page: Reading) -> list[str]:
     return [str(item.get("job_id")) for item in items if isinstance(item, dict)]
 
 
-async def _poll(
-    session: Session, job: str, role: str, enough: Callable[[str], bool], most: int
-) -> Reading:
+async def _poll(session: Session, job: str, role: str, enough: Callable[[str], bool], most: int) -> Reading:
     """Ask for a job until its status is enough, but only so often."""
     while True:
         reading = await session.call("get_job", role, job_id=job)
@@ -205,7 +202,11 @@ def _path(session: Session, location: str | None) -> str | None:
     """Where a Location leads, below the base URL."""
     if not location:
         return None
-    return path_below(session.target.base_url, urljoin(session.target.base_url, location))
+    base = urlsplit(session.target.base_url)
+    found = urlsplit(urljoin(session.target.base_url, location))
+    inside = found[:2] == base[:2] and found.path.startswith(f"{base.path}/") and "/../" not in found.path
+    query = f"?{found.query}" if found.query else ""
+    return found.path.removeprefix(base.path) + query if inside else None
 
 
 async def _nothing() -> None:

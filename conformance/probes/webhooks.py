@@ -54,7 +54,9 @@ async def webhook_run(session: Session) -> None:
         ids: dict[str, str] = {}
         try:
             for name in BEHAVIOURS:
-                registered = await session.call("register_webhook", f"register.{name}", url=receiver.url(f"/{name}"))
+                registered = await session.call(
+                    "register_webhook", f"register.{name}", url=receiver.url(f"/{name}")
+                )
                 ids[name] = _learn(session, registered, keys[name])
             await _told(session, receiver, "first", ids)
             rotated = await session.call("rotate_webhook", "rotated", webhook_id=ids["good"])

@@ -17,7 +17,7 @@ from reference_impl.http.answers import JSON, encode, stored_answer
 from reference_impl.policies.idempotency import Ticket
 from reference_impl.policies.jobs import POLL_S
 from reference_impl.services import Services
-from reference_impl.store.jobs import Kind
+from reference_impl.store.job_rows import Kind
 from reference_impl.store.ledger import StoredAnswer
 from reference_impl.work.background import job_metadata, origin_of_job
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from starlette.responses import Response
 
-from reference_impl.api.failures import contract_error
 from reference_impl.api.accepting import accept
+from reference_impl.api.failures import contract_error
 from reference_impl.api.once import once
 from reference_impl.api.prompts import chosen_model, refuse_over_window, scenario
 from reference_impl.engine.base import Candidate, EngineError, Message, UpstreamBrokenError
@@ -44,9 +44,7 @@ def operations(services: Services) -> dict[str, Handler]:
 
         if wants_async(exchange.headers):
             applied = {"Preference-Applied": RESPOND_ASYNC}
-            return await accept(
-                services, exchange, "classification", payload, model, tokens, admit, applied
-            )
+            return await accept(services, exchange, "classification", payload, model, tokens, admit, applied)
         return await once(services, exchange, payload, work)
 
     return {"classify": classify}

@@ -15,7 +15,7 @@ from reference_impl.exchange import Exchange
 from reference_impl.http.streaming import EventStream
 from reference_impl.policies.errors import ContractError
 from reference_impl.services import Services
-from reference_impl.store.jobs import OPEN
+from reference_impl.store.job_rows import OPEN
 from reference_impl.work.visibility import visible_job
 
 _LOOK_AGAIN_S = 1.0
@@ -36,7 +36,9 @@ async def job_events(services: Services, exchange: Exchange, job_id: str) -> Res
             details={"retry_after_seconds": 1},
         )
         envelope = services.policies.errors.envelope(error, exchange)
-        return services.policies.events.event({"type": "error", "sequence_number": job.version, "error": envelope}, "error")
+        return services.policies.events.event(
+            {"type": "error", "sequence_number": job.version, "error": envelope}, "error"
+        )
 
     return EventStream(
         _follow(services, job_id, after),

@@ -18,7 +18,7 @@ from reference_impl.http.answers import encode, json_answer
 from reference_impl.http.dispatch import Handler
 from reference_impl.policies.errors import ContractError
 from reference_impl.services import Services
-from reference_impl.store.jobs import Job, read_cursor
+from reference_impl.store.job_rows import Job, read_cursor
 from reference_impl.work.background import job_metadata
 from reference_impl.work.visibility import visible_job
 
@@ -116,5 +116,7 @@ def _shown(services: Services, job: Job) -> Response:
 
 def _known(exchange: Exchange, etag: str) -> bool:
     """Whether the client has this version already (RFC 9110 section 13.1.2, weak comparison)."""
-    given = [tag.strip().removeprefix("W/") for v in exchange.headers.all("if-none-match") for tag in v.split(",")]
+    given = [
+        tag.strip().removeprefix("W/") for v in exchange.headers.all("if-none-match") for tag in v.split(",")
+    ]
     return "*" in given or etag in given

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,13 +22,12 @@ _WORD = re.compile(r"[^\W\d_]{3,}")
 _WORDS_PER_SECTION = 150
 _KEYWORDS = 5
 _SUMMARY_SENTENCES = 3
-_COMMON = frozenset(
-    """
+_COMMON_WORDS = """
     the and for are was were that this with from has have had not but you your our their they them its his her
     she him who will would can could may might shall should been being all any each more most other some such
     than then there these those what when where which while into out over under about after before between
-    """.split()
-)
+    """
+_COMMON = frozenset(_COMMON_WORDS.split())
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ async def describe_section(document: Document, index: int, classifier: Classifie
 
 def summarise(document: Document, parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The analysis of the whole from that of its sections."""
-    weights: Counter[str] = Counter()
+    weights: defaultdict[str, float] = defaultdict(float)
     for part in parts:
         weights[part["category"]] += part["words"] * part["confidence"] or 1e-9
     category, weight = max(weights.items(), key=lambda item: (item[1], item[0]))

@@ -133,9 +133,11 @@ def _egress(make: Callable[[Sequence[str]], CheckedEgress]) -> Change:
 
 
 _shows_secret = edit_answers(
-    lambda a: a.with_json({**a.json, "secret": "whsec_c2hvd24gYWdhaW4gdG8gd2hvZXZlciBhc2tz"})
-    if a.status == 200 and "/webhooks/wh_" in a.scope["path"] and a.scope["method"] == "GET"
-    else a
+    lambda a: (
+        a.with_json({**a.json, "secret": "whsec_c2hvd24gYWdhaW4gdG8gd2hvZXZlciBhc2tz"})
+        if a.status == 200 and "/webhooks/wh_" in a.scope["path"] and a.scope["method"] == "GET"
+        else a
+    )
 )
 
 MUTANTS = (

@@ -18,7 +18,7 @@ from reference_impl.policies import Policies
 from reference_impl.policies.errors import ContractError
 from reference_impl.policies.idempotency import LedgerIdempotency
 from reference_impl.policies.jobs import OwnJobs
-from reference_impl.store.jobs import Job, read_cursor, write_cursor
+from reference_impl.store.job_rows import Job, read_cursor, write_cursor
 from reference_impl.store.webhooks import timestamp
 
 DAY = 86_400.0
@@ -166,7 +166,9 @@ def _cancel_in_words(app: ASGIApp) -> ASGIApp:
         if not scope.get("path", "").endswith("/cancel"):
             await app(scope, receive, send)
             return
-        shown = edit_answers(lambda a: a.with_json({**a.json, "status": "cancelled"}) if a.status == 200 else a)
+        shown = edit_answers(
+            lambda a: a.with_json({**a.json, "status": "cancelled"}) if a.status == 200 else a
+        )
         path = scope["path"].removesuffix("/cancel")
         await shown(app)({**scope, "method": "GET", "path": path, "raw_path": path.encode()}, receive, send)
 

@@ -71,10 +71,13 @@ class CheckedEgress:
         if self._tls is None and urlsplit(url).scheme == "https":
             # Reading the trust store takes long enough to make every stream stutter.
             self._tls = await asyncio.to_thread(httpcore.default_ssl_context)
+        sent: dict[str | bytes, str | bytes] = {
+            "host": urlsplit(url).netloc,
+            "user-agent": "aiconform-webhooks",
+        }
+        sent.update(headers)
         waits = dict.fromkeys(("connect", "read", "write", "pool"), timeout_s)
-        pool = httpcore.AsyncConnectionPool(
-            ssl_context=self._tls, network_backend=_Pinned(str(addresses[0]))
-        )
+        pool = httpcore.AsyncConnectionPool(ssl_context=self._tls, network_backend=_Pinned(str(addresses[0])))
         try:
             async with (
                 asyncio.timeout(timeout_s),
@@ -82,12 +85,15 @@ class CheckedEgress:
                 pool.stream(
                     "POST",
                     url,
-                    headers={**headers, "host": urlsplit(url).netloc, "user-agent": "aiconform-webhooks"},
+                    headers=sent,
                     content=body,
                     extensions={"timeout": waits},
                 ) as answer,
             ):
-                return Reply(answer.status, {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in answer.headers})
+                return Reply(
+                    answer.status,
+                    {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in answer.headers},
+                )
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError) as problem:
             raise UnreachableError(type(problem).__name__) from problem
 
@@ -123,14 +129,17 @@ class _Pinned(AsyncNetworkBackend):
         self,
         host: str,
         port: int,
-        timeout: float | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - the interface of httpcore
         local_address: str | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> AsyncNetworkStream:
         return await self._inner.connect_tcp(self._address, port, timeout, local_address, socket_options)
 
     async def connect_unix_socket(
-        self, path: str, timeout: float | None = None, socket_options: Iterable[SOCKET_OPTION] | None = None
+        self,
+        path: str,
+        timeout: float | None = None,  # noqa: ASYNC109 - as above
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> AsyncNetworkStream:
         raise httpcore.ConnectError("no sockets of this machine")
 

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from reference_impl.exchange import Principal
 from reference_impl.policies.errors import ContractError
-from reference_impl.store.jobs import Job
+from reference_impl.store.job_rows import Job
 from reference_impl.store.webhooks import timestamp
 
 POLL_S = 1

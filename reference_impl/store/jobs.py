@@ -5,85 +5,33 @@ Every change is one transaction: the job, the event that tells of it, and the we
 
 from __future__ import annotations
 
-import base64
-import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import and_, delete, func, insert, or_, select, update
-from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
 
 from reference_impl.store.database import Database
+from reference_impl.store.job_rows import (
+    OPEN,
+    Job,
+    Kind,
+    Origin,
+    Page,
+    as_json,
+    from_json,
+    job_of,
+    write_cursor,
+)
 from reference_impl.store.job_tables import JOB_EVENTS, JOBS
 from reference_impl.store.webhooks import Outbox, timestamp
-
-Status = Literal["queued", "processing", "requires_action", "complete", "failed", "cancelled", "expired"]
-Kind = Literal["document", "classification"]
-
-STATUSES: tuple[Status, ...] = (
-    "queued", "processing", "requires_action", "complete", "failed", "cancelled", "expired"
-)  # fmt: skip
-OPEN: tuple[Status, ...] = ("queued", "processing", "requires_action")
-"""Everything else is terminal, and never changes again."""
 
 LEASE_S = 60.0
 """How long nobody else takes over a job whose worker has fallen silent."""
 
 _J = JOBS.c
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Who asked, in which exchange and trace, and under which URL: what later answers have to repeat."""
-
-    principal: str
-    tier: str
-    request_id: str
-    trace_id: str
-    span_id: str
-    origin: str
-    prefix: str
-
-
-@dataclass(frozen=True)
-class Job:
-    """A job as it stands. Times are seconds since the epoch, `progress` is 0..1."""
-
-    id: str
-    kind: Kind
-    status: Status
-    progress: float
-    version: int
-    created_at: float
-    updated_at: float
-    completed_at: float | None
-    deadline_at: float
-    expires_at: float | None
-    request: Mapping[str, Any]
-    origin: Origin
-    parts: tuple[Any, ...]
-    input_tokens: int
-    output_tokens: int
-    action: Mapping[str, Any] | None
-    result: Mapping[str, Any] | None
-    error: Mapping[str, Any] | None
-
-    @property
-    def open(self) -> bool:
-        """Whether it can still change."""
-        return self.status in OPEN
-
-
-@dataclass(frozen=True)
-class Page:
-    """One page of a list, newest first; `next_cursor` is None on the last."""
-
-    jobs: tuple[Job, ...]
-    next_cursor: str | None
 
 
 class Jobs:
@@ -118,8 +66,8 @@ class Jobs:
                     updated_at=now,
                     deadline_at=now + deadline_s,
                     retention_s=retention_s,
-                    request=_json(request),
-                    origin=_json(vars(origin)),
+                    request=as_json(request),
+                    origin=as_json(vars(origin)),
                     parts=b"[]",
                     input_tokens=0,
                     output_tokens=0,
@@ -132,7 +80,7 @@ class Jobs:
         mine = _J.id == job_id if principal is None else and_(_J.id == job_id, _J.principal == principal)
         async with self._database.transaction() as connection:
             row = (await connection.execute(select(JOBS).where(mine))).one_or_none()
-        return None if row is None else _job(row)
+        return None if row is None else job_of(row)
 
     async def page(self, principal: str, status: str | None, before: int | None, limit: int) -> Page:
         """Jobs of a principal, newest first, from below a position on."""
@@ -150,7 +98,7 @@ class Jobs:
             )
             rows = found.all()
         cursor = write_cursor(rows[limit - 1].position) if len(rows) > limit else None
-        return Page(tuple(_job(row) for row in rows[:limit]), cursor)
+        return Page(tuple(job_of(row) for row in rows[:limit]), cursor)
 
     async def events(self, job_id: str, after: int) -> list[tuple[int, bytes]]:
         """Version and JSON of each event after a version, in order."""
@@ -170,7 +118,11 @@ class Jobs:
             _J.status == "queued", and_(_J.status == "processing", func.coalesce(_J.leased_until, 0.0) <= now)
         )
         oldest = (
-            select(_J.id).where(waiting, _J.deadline_at > now).order_by(_J.position).limit(1).scalar_subquery()
+            select(_J.id)
+            .where(waiting, _J.deadline_at > now)
+            .order_by(_J.position)
+            .limit(1)
+            .scalar_subquery()
         )
         async with self._database.transaction() as connection:
             taken = await connection.execute(
@@ -185,7 +137,7 @@ class Jobs:
             if row.status == "queued":
                 await self._change(connection, row.id, now, status="processing")
                 return await self._changed(connection, row.id)
-            return _job((await connection.execute(select(JOBS).where(_J.id == row.id))).one())
+            return job_of((await connection.execute(select(JOBS).where(_J.id == row.id))).one())
 
     async def extend(self) -> None:
         """Say that this process is still working on what it has leased."""
@@ -201,7 +153,7 @@ class Jobs:
     ) -> bool:
         """Keep finished parts; False if the job is no longer this worker's, which then has to stop."""
         changes = {
-            "parts": _json(parts),
+            "parts": as_json(parts),
             "progress": progress,
             "input_tokens": input_tokens,
             "output_tokens": output_tokens,
@@ -211,25 +163,25 @@ class Jobs:
 
     async def await_action(self, job_id: str, action: Mapping[str, Any]) -> bool:
         """Stop until the caller has decided."""
-        changes = {"status": "requires_action", "action": _json(action), "lease": None}
+        changes = {"status": "requires_action", "action": as_json(action), "lease": None}
         return await self._work(job_id, **changes) is not None
 
     async def complete(self, job_id: str, result: Mapping[str, Any]) -> bool:
         """The work is done."""
-        return await self._work(job_id, status="complete", progress=1.0, result=_json(result)) is not None
+        return await self._work(job_id, status="complete", progress=1.0, result=as_json(result)) is not None
 
     async def fail(self, job_id: str, error: Mapping[str, Any]) -> bool:
         """The work cannot be done."""
-        return await self._work(job_id, status="failed", error=_json(error)) is not None
+        return await self._work(job_id, status="failed", error=as_json(error)) is not None
 
     async def resume(self, job_id: str, action_id: str) -> Job | None:
         """Go on after an approval; None if the job does not wait for this action."""
         async with self._database.transaction() as connection:
             row = (await connection.execute(select(JOBS).where(_J.id == job_id))).one()
-            waiting = _load(row.action) or {}
+            waiting = from_json(row.action) or {}
             if row.status != "requires_action" or waiting.get("id") != action_id:
                 return None
-            approved = _json({**waiting, "decision": "approve"})
+            approved = as_json({**waiting, "decision": "approve"})
             await self._change(
                 connection, job_id, time.time(), status="processing", action=approved, leased_until=None
             )
@@ -310,7 +262,7 @@ class Jobs:
 
     async def _changed(self, connection: AsyncConnection, job_id: str) -> Job:
         """Write down the event of a change, and the webhook messages about it."""
-        job = _job((await connection.execute(select(JOBS).where(_J.id == job_id))).one())
+        job = job_of((await connection.execute(select(JOBS).where(_J.id == job_id))).one())
         data = {
             "type": "job",
             "sequence_number": job.version,
@@ -319,53 +271,8 @@ class Jobs:
             "progress": job.progress,
             "updated_at": timestamp(job.updated_at),
         }
-        await connection.execute(insert(JOB_EVENTS).values(job_id=job.id, version=job.version, data=_json(data)))
+        await connection.execute(
+            insert(JOB_EVENTS).values(job_id=job.id, version=job.version, data=as_json(data))
+        )
         await self._outbox.announce(job.origin.principal, job.id, job.status, job.updated_at)
         return job
-
-
-def write_cursor(position: int) -> str:
-    """An opaque, URL-safe cursor."""
-    return base64.urlsafe_b64encode(f"job:{position}".encode()).decode().rstrip("=")
-
-
-def read_cursor(cursor: str) -> int | None:
-    """The position behind a cursor, or None if it is none of ours."""
-    try:
-        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-    except (ValueError, UnicodeError):
-        return None
-    name, _, number = text.partition(":")
-    valid = name == "job" and number.isascii() and number.isdigit() and len(number) < 19
-    return int(number) if valid and write_cursor(int(number)) == cursor else None
-
-
-def _job(row: Row[Any]) -> Job:
-    return Job(
-        id=row.id,
-        kind=row.kind,
-        status=row.status,
-        progress=row.progress,
-        version=row.version,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-        completed_at=row.completed_at,
-        deadline_at=row.deadline_at,
-        expires_at=row.expires_at,
-        request=_load(row.request),
-        origin=Origin(**_load(row.origin)),
-        parts=tuple(_load(row.parts or b"[]")),
-        input_tokens=row.input_tokens,
-        output_tokens=row.output_tokens,
-        action=_load(row.action),
-        result=_load(row.result),
-        error=_load(row.error),
-    )
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def _load(value: bytes | None) -> Any:
-    return None if value is None else json.loads(value)

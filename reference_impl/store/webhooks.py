@@ -102,9 +102,7 @@ class Outbox:
         """The message that has been due for longest, now this process's to send; None if none is due."""
         now = time.time()
         free = or_(_D.leased_until.is_(None), _D.leased_until <= now)
-        oldest = (
-            select(_D.id).where(_D.due_at <= now, free).order_by(_D.due_at).limit(1).scalar_subquery()
-        )
+        oldest = select(_D.id).where(_D.due_at <= now, free).order_by(_D.due_at).limit(1).scalar_subquery()
         async with self._database.transaction() as connection:
             taken = await connection.execute(
                 update(DELIVERIES)
@@ -115,9 +113,7 @@ class Outbox:
             row = taken.one_or_none()
             if row is None:
                 return None
-            owner = (
-                await connection.execute(select(WEBHOOKS).where(_W.id == row.webhook_id))
-            ).one_or_none()
+            owner = (await connection.execute(select(WEBHOOKS).where(_W.id == row.webhook_id))).one_or_none()
             if owner is None or owner.status != "enabled":
                 await self._settle(row.id, "dropped")
                 return await self.lease()
@@ -170,9 +166,7 @@ class Outbox:
             await connection.execute(
                 update(DELIVERIES)
                 .where(_D.id == delivery_id)
-                .values(
-                    attempts=_D.attempts + 1, due_at=None, outcome=outcome, lease=None, leased_until=None
-                )
+                .values(attempts=_D.attempts + 1, due_at=None, outcome=outcome, lease=None, leased_until=None)
             )
 
 
@@ -182,7 +176,9 @@ class Webhooks:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, principal: str, url: str, events: Sequence[str], secret: str, most: int) -> Endpoint | None:
+    async def add(
+        self, principal: str, url: str, events: Sequence[str], secret: str, most: int
+    ) -> Endpoint | None:
         """Register an endpoint; None if the principal has `most` already."""
         webhook_id = f"wh_{secrets.token_hex(12)}"
         async with self._database.transaction() as connection:
@@ -207,9 +203,7 @@ class Webhooks:
     async def find(self, webhook_id: str, principal: str) -> Endpoint | None:
         """The endpoint, if it belongs to `principal`."""
         async with self._database.transaction() as connection:
-            row = (
-                await connection.execute(select(WEBHOOKS).where(_is(webhook_id, principal)))
-            ).one_or_none()
+            row = (await connection.execute(select(WEBHOOKS).where(_is(webhook_id, principal)))).one_or_none()
         return None if row is None else _endpoint(row)
 
     async def all(self, principal: str) -> tuple[Endpoint, ...]:
@@ -234,9 +228,7 @@ class Webhooks:
             await connection.execute(
                 update(WEBHOOKS)
                 .where(_is(webhook_id, principal))
-                .values(
-                    previous_secret=_W.secret, previous_until=time.time() + overlap_s, secret=secret
-                )
+                .values(previous_secret=_W.secret, previous_until=time.time() + overlap_s, secret=secret)
             )
         return await self.find(webhook_id, principal)
 

@@ -9,7 +9,7 @@ from reference_impl.exchange import Exchange, Principal, RequestHeaders, Trace
 from reference_impl.policies.metadata import AnswerFacts, Usage
 from reference_impl.services import Services
 from reference_impl.settings import PRODUCTION
-from reference_impl.store.jobs import Job, Origin
+from reference_impl.store.job_rows import Job, Origin
 
 
 def origin_of_job(exchange: Exchange) -> Origin:

@@ -14,9 +14,7 @@ async def deliver(services: Services, delivery: Delivery) -> None:
     """Send it, and write down what follows from the answer."""
     callbacks, now = services.policies.callbacks, time.time()
     endpoint = delivery.endpoint
-    headers = callbacks.headers(
-        delivery.id, delivery.body, endpoint.secrets(now), now, delivery.created_at
-    )
+    headers = callbacks.headers(delivery.id, delivery.body, endpoint.secrets(now), now, delivery.created_at)
     status: int | None = None
     asked: float | None = None
     try:

@@ -15,7 +15,7 @@ from reference_impl.engine.documents import Document, describe_section, summaris
 from reference_impl.engine.job_sandbox import fail_at_end, needs_approval, stall_section
 from reference_impl.policies.errors import ContractError
 from reference_impl.services import Services
-from reference_impl.store.jobs import Job
+from reference_impl.store.job_rows import Job
 from reference_impl.store.webhooks import timestamp
 from reference_impl.work.background import exchange_of_job, model_of_job
 
@@ -35,7 +35,9 @@ async def perform(services: Services, job: Job) -> None:
         await _fail(services, job, error)
     except Exception:  # noqa: BLE001 - a bug must end the job as an error, not leave it for ever
         _log.exception("the job %s failed", job.id)
-        await _fail(services, job, ContractError("INTERNAL", "The server failed; the request id helps its operator."))
+        await _fail(
+            services, job, ContractError("INTERNAL", "The server failed; the request id helps its operator.")
+        )
     finally:
         services.wakeups.job_changed(job.id)
 

@@ -7,7 +7,7 @@ import time
 from reference_impl.exchange import Exchange
 from reference_impl.policies.errors import ContractError
 from reference_impl.services import Services
-from reference_impl.store.jobs import Job
+from reference_impl.store.job_rows import Job
 
 
 async def visible_job(services: Services, exchange: Exchange, job_id: str) -> Job:

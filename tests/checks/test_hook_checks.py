@@ -12,6 +12,7 @@ import pytest
 from building import answer, gathered
 
 from conformance.checks import test_hook as hook
+from conformance.checks import test_hook_addresses as addressed
 from conformance.reading import Probed, Reading
 from conformance.verdict import Inconclusive, NotTested, Violation
 from conformance.wire.webhook import signature
@@ -95,7 +96,10 @@ def run(
         "secret_bytes": [32, 32, 32, 32, 32],
         "deliveries": [m.noted() for m in messages],
     } | notes
-    default = (shown("first.shown"), answer({"id": "wh_1", "status": "disabled"}, role="gone", operation="get_webhook"))
+    default = (
+        shown("first.shown"),
+        answer({"id": "wh_1", "status": "disabled"}, role="gone", operation="get_webhook"),
+    )
     return gathered("webhook_run", capabilities(delays), *default, *readings, notes=facts)
 
 
@@ -123,7 +127,7 @@ GOOD: dict[str, tuple[Callable[..., str | None], Probed]] = {
     "HOOK-05": (hook.test_a_failed_delivery_is_repeated_under_its_id, run()),
     "HOOK-06": (hook.test_delays_between_attempts_grow, run()),
     "HOOK-07": (hook.test_redirects_are_not_followed, run()),
-    "HOOK-08": (hook.test_internal_addresses_are_refused, addresses()),
+    "HOOK-08": (addressed.test_internal_addresses_are_refused, addresses()),
     "HOOK-09": (hook.test_a_rotated_secret_overlaps_with_the_old_one, run()),
     "HOOK-10": (hook.test_an_endpoint_that_is_gone_is_left_alone, run()),
     "HOOK-11": (hook.test_a_message_is_never_ahead_of_the_api, run()),
@@ -135,14 +139,20 @@ BAD: dict[str, tuple[str, Probed]] = {
     "no timestamp": ("HOOK-01", run(good=(replace(GOOD_1, body={"timestamp": 5}),))),
     "PUT": ("HOOK-01", run(good=(replace(GOOD_1, method="PUT"),))),
     "form": ("HOOK-01", run(good=(replace(GOOD_1, headers={"content-type": "text/plain"}),))),
-    "other state": ("HOOK-01", run(good=(replace(GOOD_1, body={"data": {"job_id": "job_1", "status": "ok"}}),))),
+    "other state": (
+        "HOOK-01",
+        run(good=(replace(GOOD_1, body={"data": {"job_id": "job_1", "status": "ok"}}),)),
+    ),
     "unsigned": ("HOOK-02", run(good=(replace(GOOD_1, headers={"webhook-signature": ""}),))),
     "no id": ("HOOK-02", run(good=(replace(GOOD_1, headers={"webhook-id": ""}),))),
     "timestamp in ISO": (
         "HOOK-02",
         run(good=(replace(GOOD_1, headers={"webhook-timestamp": "2026-11-24T10:00:00Z"}),)),
     ),
-    "signature of another scheme": ("HOOK-02", run(good=(replace(GOOD_1, headers={"webhook-signature": "sha256=ab"}),))),
+    "signature of another scheme": (
+        "HOOK-02",
+        run(good=(replace(GOOD_1, headers={"webhook-signature": "sha256=ab"}),)),
+    ),
     "short secret": ("HOOK-02", run(secret_bytes=[16])),
     "no whsec": ("HOOK-02", run(secret_bytes=[None])),
     "signed with another key": ("HOOK-03", run(good=(replace(GOOD_1, keys=(OLD,)),))),
@@ -175,11 +185,19 @@ BAD: dict[str, tuple[str, Probed]] = {
     "ahead": ("HOOK-11", run(readings=(shown("first.shown", status="processing", progress=0.5),))),
     "told again": (
         "HOOK-12",
-        run(readings=(answer({"id": "wh_1", "secret": "whsec_[redacted]"}, role="gone", operation="get_webhook"),)),
+        run(
+            readings=(
+                answer({"id": "wh_1", "secret": "whsec_[redacted]"}, role="gone", operation="get_webhook"),
+            )
+        ),
     ),
 }
 UNDECIDED: dict[str, tuple[str, Probed, type[Exception]]] = {
-    "no way back": ("HOOK-01", gathered("webhook_run", outcome="skipped", reason="--callback-url"), NotTested),
+    "no way back": (
+        "HOOK-01",
+        gathered("webhook_run", outcome="skipped", reason="--callback-url"),
+        NotTested,
+    ),
     "retries after minutes": ("HOOK-05", run(failing=FAILING[:1], delays=[300, 900]), NotTested),
     "third attempt after minutes": ("HOOK-06", run(failing=FAILING[:2], delays=[1, 900]), NotTested),
     "no delays declared": ("HOOK-06", run(failing=FAILING[:2], delays=None), NotTested),

@@ -3,231 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
-from building import answer, dialect, exchange, gathered, stream
+from building import answer, dialect, gathered
+from job_samples import (
+    ALL_CHANGES,
+    ERROR,
+    START,
+    accepted,
+    cancelled,
+    change,
+    ended,
+    events,
+    foreign,
+    forgotten,
+    list_page,
+    listed,
+    moves,
+    preferred,
+    refusal,
+    refused,
+    run,
+    shown,
+    waits,
+)
 
 from conformance.checks import test_job as job_checks
+from conformance.checks import test_job_content as content
 from conformance.checks import test_job_ends as ends
 from conformance.checks import test_job_lists as lists
-from conformance.reading import Probed, Reading
 from conformance.verdict import Inconclusive, NotTested, Violation
-
-ID = "job_1"
-TAG = '"job_1.5"'
-POLL_AGAIN = {"Retry-After": "1"}
-LOCATION = {"Location": f"/jobs/{ID}", "Operation-Location": f"/jobs/{ID}"}
-START = 1_800_000_000.0
-
-
-def shown(role: str, status: str, progress: float | None = None, *, operation: str = "get_job", **more: Any) -> Reading:
-    """An answer about the job."""
-    body: dict[str, Any] = {
-        "job_id": more.pop("job_id", ID),
-        "status": status,
-        "progress": (1 if status == "complete" else 0.5) if progress is None else progress,
-        "created_at": "2026-11-24T10:00:00Z",
-        "completed_at": "2026-11-24T10:00:05Z" if status in ("complete", "failed") else None,
-        "expires_at": "2026-12-01T10:00:05Z" if status in ("complete", "failed") else None,
-        "metadata": {
-            "trace_id": "a" * 32,
-            "model_version": "atlas-1",
-            "tokens_used": {"input": 9, "output": 4, "total": 13},
-        },
-    }
-    if status == "complete":
-        body["result"] = {"category": "billing"}
-    if status == "failed":
-        body["error"] = dict(ERROR)
-    if status == "requires_action":
-        body["required_action"] = {"id": "act_1"}
-    body |= more.pop("body", {})
-    headers = {**(POLL_AGAIN if status in ("queued", "processing", "requires_action") else {}), "ETag": TAG}
-    headers |= more.pop("headers", {})
-    headers = {k: v for k, v in headers.items() if v}
-    body = {k: v for k, v in body.items() if v is not ...}
-    return answer(body, role=role, operation=operation, headers=headers, **more)
-
-
-ERROR = {
-    "code": "UPSTREAM_ERROR",
-    "message": "No.",
-    "details": {},
-    "type": "api_error",
-    "retryable": True,
-    "request_id": "req_1",
-}
-
-
-def refusal(role: str, status: int, code: str, operation: str = "get_job") -> Reading:
-    body = {"error": {"code": code, "message": "No.", "details": {}}}
-    return answer(body, status=status, role=role, operation=operation)
-
-
-def change(version: int, status: str, *, numbered: bool = True) -> bytes:
-    line = f'data: {{"type":"job","job_id":"{ID}","status":"{status}","progress":0}}\n\n'
-    return ((f"id: {version}\n" if numbered else "") + "event: job\n" + line).encode()
-
-
-def events(role: str, *chunks: bytes) -> Reading:
-    return stream(*chunks, b"data: [DONE]\n\n", role=role, operation="job_events")
-
-
-ALL_CHANGES = (change(1, "queued"), change(2, "processing"), change(3, "processing"), change(4, "complete"))
-
-
-def probe(name: str, honest: Callable[[], dict[str, Reading]], **changed: Reading | None) -> Probed:
-    """An honest server's answers, a second apart, with some replaced; None leaves one out."""
-    readings = [r for r in (honest() | changed).values() if r is not None]
-    timed = [
-        Reading(replace(r.exchange, started_at=START + n), r.dialect) if r.exchange.started_at == START else r
-        for n, r in enumerate(readings)
-    ]
-    return gathered(name, *timed)
-
-
-def _run() -> dict[str, Reading]:
-    return {
-        "submitted": accepted(),
-        "located": shown("located", "queued", 0, operation="raw"),
-        "poll__1": shown("poll", "processing", 0.2),
-        "poll__2": shown("poll", "processing", 0.6),
-        "poll__3": shown("poll", "complete"),
-        "events": events("events", *ALL_CHANGES),
-        "resubmitted": accepted("resubmitted", headers={"Idempotency-Replayed": "true"}),
-        "unchanged": exchange(status=304, role="unchanged", operation="get_job", method="GET"),
-        "resumed": events("resumed", *ALL_CHANGES[2:]),
-        "cancel_ended": refusal("cancel_ended", 409, "JOB_NOT_CANCELLABLE", "cancel_job"),
-    }
-
-
-def accepted(role: str = "submitted", **more: Any) -> Reading:
-    headers = {**LOCATION, **POLL_AGAIN, **more.pop("headers", {})}
-    body = {"job_id": ID, "status": "queued", "progress": 0} | more.pop("body", {})
-    return answer(
-        {k: v for k, v in body.items() if v is not ...},
-        **({"status": 202} | more),
-        role=role,
-        operation="submit_job",
-        headers={k: v for k, v in headers.items() if v},
-    )
-
-
-def _cancelled() -> dict[str, Reading]:
-    return {
-        "submitted": accepted(),
-        "before": shown("before", "processing", 0.1),
-        "cancel": shown("cancel", "cancelled", operation="cancel_job"),
-        "cancel_again": shown("cancel_again", "cancelled", operation="cancel_job"),
-        "after": shown("after", "cancelled"),
-        "later": shown("later", "cancelled"),
-    }
-
-
-def _ends() -> dict[str, Reading]:
-    return {
-        "failed": shown("failing_job.poll", "failed", 0.3),
-        "expired": shown("job_misses_deadline.poll", "expired", 0, job_id="job_2"),
-    }
-
-
-def _waits() -> dict[str, Reading]:
-    return {
-        "poll__1": shown("poll", "requires_action", 0.1),
-        "wrong": refusal("wrong", 409, "JOB_NOT_WAITING", "job_action"),
-        "approved": shown("approved", "processing", 0.1, operation="job_action"),
-        "poll__2": shown("poll", "complete"),
-    }
-
-
-def _foreign() -> dict[str, Reading]:
-    return {
-        "submitted": accepted(),
-        "foreign_get": refusal("foreign_get", 404, "JOB_NOT_FOUND"),
-        "foreign_cancel": refusal("foreign_cancel", 404, "JOB_NOT_FOUND", "cancel_job"),
-        "foreign_events": refusal("foreign_events", 404, "JOB_NOT_FOUND", "job_events"),
-        "owner": shown("owner", "processing", 0.1),
-    }
-
-
-def _refused() -> dict[str, Reading]:
-    return {
-        "no_document": refusal("no_document", 400, "INVALID_REQUEST", "submit_job"),
-        "wrong_type": refusal("wrong_type", 400, "INVALID_REQUEST", "submit_job"),
-        "unknown": refusal("unknown", 404, "JOB_NOT_FOUND"),
-    }
-
-
-def _page(role: str, ids: list[int], cursor: str | None, **more: Any) -> Reading:
-    data = [
-        {"job_id": f"job_{n}", "status": more.get("word", "complete"), "created_at": f"2026-11-24T10:00:0{n}Z"}
-        for n in ids
-    ]
-    return answer({"data": data, "next_cursor": cursor}, role=role, operation="list_jobs")
-
-
-def _list() -> dict[str, Reading]:
-    return {
-        **{f"posted_{n}": accepted("posted", body={"job_id": f"job_{n}"}) for n in (1, 2, 3)},
-        "page__1": _page("page", [5, 3], "a"),
-        "page__2": _page("page", [2, 1], None),
-        "end": _page("end", [5, 3, 2, 1], None),
-        "filtered": _page("filtered", [3], None),
-        "limit": refusal("limit_too_large", 400, "INVALID_REQUEST", "list_jobs"),
-        "cursor": refusal("cursor_unknown", 400, "INVALID_REQUEST", "list_jobs"),
-    }
-
-
-def _async() -> dict[str, Reading]:
-    return {
-        "preferred": accepted("preferred", headers={"Preference-Applied": "respond-async"}),
-        "poll": shown("poll", "complete"),
-    }
-
-
-def run(**changed: Reading | None) -> Probed:
-    return probe("job_run", _run, **changed)
-
-
-def cancelled(**changed: Reading | None) -> Probed:
-    return probe("job_cancelled", _cancelled, **changed)
-
-
-def ended(**changed: Reading | None) -> Probed:
-    return probe("job_ends", _ends, **changed)
-
-
-def waits(**changed: Reading | None) -> Probed:
-    return probe("job_waits", _waits, **changed)
-
-
-def foreign(**changed: Reading | None) -> Probed:
-    return probe("job_foreign", _foreign, **changed)
-
-
-def refused(**changed: Reading | None) -> Probed:
-    return probe("job_refused", _refused, **changed)
-
-
-def listed(**changed: Reading | None) -> Probed:
-    return probe("job_list", _list, **changed)
-
-
-def preferred(**changed: Reading | None) -> Probed:
-    return probe("respond_async", _async, **changed)
-
-
-def forgotten(reading: Reading) -> Probed:
-    return gathered("job_forgotten", reading)
-
-
-def moves(**trace: Probed) -> tuple[Probed, ...]:
-    """The probes that JOB-07 and JOB-08 look at."""
-    names = {"job_run": run, "job_cancelled": cancelled, "job_ends": ended, "job_waits": waits}
-    return tuple(trace.get(name) or make() for name, make in names.items())
-
 
 CONTRACT = dialect()
 FORGOTTEN = refusal("forgotten", 410, "JOB_EXPIRED")
@@ -241,8 +47,8 @@ GOOD: dict[str, tuple[Callable[..., str | None], tuple[Any, ...]]] = {
     "JOB-07": (job_checks.test_the_status_only_moves_forward, (*moves(), foreign())),
     "JOB-08": (job_checks.test_progress_never_falls_and_is_1_at_the_end_only, moves()),
     "JOB-09": (job_checks.test_an_open_job_says_when_to_ask_again, (run(), cancelled())),
-    "JOB-10": (job_checks.test_a_result_or_an_error_and_never_both, (run(), ended())),
-    "JOB-11": (job_checks.test_a_failed_job_has_the_error_object_of_the_contract, (ended(), CONTRACT)),
+    "JOB-10": (content.test_a_result_or_an_error_and_never_both, (run(), ended())),
+    "JOB-11": (content.test_a_failed_job_has_the_error_object_of_the_contract, (ended(), CONTRACT)),
     "JOB-12": (job_checks.test_an_unknown_job_is_not_found, (refused(),)),
     "JOB-13": (job_checks.test_somebody_elses_job_does_not_exist, (foreign(),)),
     "JOB-14": (ends.test_an_open_job_can_be_cancelled, (cancelled(),)),
@@ -250,11 +56,11 @@ GOOD: dict[str, tuple[Callable[..., str | None], tuple[Any, ...]]] = {
     "JOB-16": (ends.test_a_cancelled_job_has_stopped, (cancelled(),)),
     "JOB-17": (lists.test_a_list_loses_and_repeats_nothing, (listed(),)),
     "JOB-18": (lists.test_wrong_limits_and_cursors_are_answered, (listed(),)),
-    "JOB-19": (job_checks.test_an_ended_job_says_when_and_until_when, (run(),)),
+    "JOB-19": (content.test_an_ended_job_says_when_and_until_when, (run(),)),
     "JOB-20": (ends.test_a_forgotten_job_is_said_to_be_expired, (forgotten(FORGOTTEN),)),
     "JOB-21": (ends.test_an_unchanged_job_is_not_sent_again, (run(),)),
     "JOB-22": (ends.test_the_changes_are_streamed_and_can_be_resumed, (run(),)),
-    "JOB-23": (job_checks.test_an_ended_job_has_its_lineage, (run(),)),
+    "JOB-23": (content.test_an_ended_job_has_its_lineage, (run(),)),
     "JOB-24": (ends.test_a_waiting_job_goes_on_after_the_right_decision, (waits(),)),
     "JOB-25": (ends.test_a_job_that_misses_its_deadline_expires, (ended(), CONTRACT)),
     "SYNC-04": (lists.test_a_preference_for_a_job_is_acknowledged, (preferred(),)),
@@ -292,7 +98,10 @@ BAD: dict[str, tuple[str, tuple[Any, ...]]] = {
     "1 too early": ("JOB-08", moves(job_run=run(poll__2=shown("poll", "processing", 1)))),
     "complete at 0.9": ("JOB-08", moves(job_run=run(poll__3=shown("poll", "complete", 0.9)))),
     "progress true": ("JOB-08", moves(job_run=run(poll__2=shown("poll", "processing", True)))),
-    "no Retry-After on the 202": ("JOB-09", (run(submitted=accepted(headers={"Retry-After": ""})), cancelled())),
+    "no Retry-After on the 202": (
+        "JOB-09",
+        (run(submitted=accepted(headers={"Retry-After": ""})), cancelled()),
+    ),
     "Retry-After: 0": (
         "JOB-09",
         (run(poll__1=shown("poll", "processing", 0.2, headers={"Retry-After": "0"})), cancelled()),
@@ -314,24 +123,27 @@ BAD: dict[str, tuple[str, tuple[Any, ...]]] = {
     "cancelled by another": ("JOB-13", (foreign(owner=shown("owner", "cancelled")),)),
     "not cancellable": ("JOB-14", (cancelled(cancel=refusal("cancel", 409, "CONFLICT", "cancel_job")),)),
     "goes on": ("JOB-14", (cancelled(after=shown("after", "processing", 0.4)),)),
-    "second cancel fails": ("JOB-15", (cancelled(cancel_again=refusal("cancel_again", 500, "INTERNAL")), run())),
+    "second cancel fails": (
+        "JOB-15",
+        (cancelled(cancel_again=refusal("cancel_again", 500, "INTERNAL")), run()),
+    ),
     "complete is cancelled": ("JOB-15", (cancelled(), run(cancel_ended=shown("cancel_ended", "cancelled")))),
     "resurrected": ("JOB-16", (cancelled(later=shown("later", "complete")),)),
     "usage grows": (
         "JOB-16",
         (cancelled(later=shown("later", "cancelled", body={"metadata": {"tokens_used": {"total": 99}}})),),
     ),
-    "repeated": ("JOB-17", (listed(page__2=_page("page", [3, 2, 1][:2], None)),)),
-    "lost in the list": ("JOB-17", (listed(page__2=_page("page", [1], None)),)),
+    "repeated": ("JOB-17", (listed(page__2=list_page("page", [3, 2, 1][:2], None)),)),
+    "lost in the list": ("JOB-17", (listed(page__2=list_page("page", [1], None)),)),
     "oldest first": (
         "JOB-17",
-        (listed(page__1=_page("page", [1, 2], "a"), page__2=_page("page", [3, 5], None)),),
+        (listed(page__1=list_page("page", [1, 2], "a"), page__2=list_page("page", [3, 5], None)),),
     ),
-    "page too long": ("JOB-17", (listed(page__1=_page("page", [5, 3, 2], "a")),)),
-    "cursor at the end": ("JOB-17", (listed(end=_page("end", [5, 3, 2, 1], "b")),)),
-    "filter ignored": ("JOB-17", (listed(filtered=_page("filtered", [3], None, word="queued")),)),
+    "page too long": ("JOB-17", (listed(page__1=list_page("page", [5, 3, 2], "a")),)),
+    "cursor at the end": ("JOB-17", (listed(end=list_page("end", [5, 3, 2, 1], "b")),)),
+    "filter ignored": ("JOB-17", (listed(filtered=list_page("filtered", [3], None, word="queued")),)),
     "limit crashes": ("JOB-18", (listed(limit=refusal("limit_too_large", 500, "INTERNAL")),)),
-    "any cursor": ("JOB-18", (listed(cursor=_page("cursor_unknown", [5, 3], "a")),)),
+    "any cursor": ("JOB-18", (listed(cursor=list_page("cursor_unknown", [5, 3], "a")),)),
     "kept an hour": (
         "JOB-19",
         (run(poll__3=shown("poll", "complete", body={"expires_at": "2026-11-24T11:00:05Z"})),),
@@ -348,7 +160,18 @@ BAD: dict[str, tuple[str, tuple[Any, ...]]] = {
     "no event stream": ("JOB-22", (run(events=refusal("events", 404, "NOT_FOUND")),)),
     "changes without ids": (
         "JOB-22",
-        (run(events=events("events", *(change(n, s, numbered=False) for n, s in ((1, "queued"), (2, "processing"), (3, "complete")))), resumed=None),),
+        (
+            run(
+                events=events(
+                    "events",
+                    *(
+                        change(n, s, numbered=False)
+                        for n, s in ((1, "queued"), (2, "processing"), (3, "complete"))
+                    ),
+                ),
+                resumed=None,
+            ),
+        ),
     ),
     "resumed from the start": ("JOB-22", (run(resumed=events("resumed", *ALL_CHANGES)),)),
     "end is missing": ("JOB-22", (run(events=events("events", *ALL_CHANGES[:3])),)),
@@ -358,7 +181,21 @@ BAD: dict[str, tuple[str, tuple[Any, ...]]] = {
     ),
     "no usage": (
         "JOB-23",
-        (run(poll__3=shown("poll", "complete", body={"metadata": {"trace_id": "a", "model_version": "m", "tokens_used": {"input": 0, "output": 0}}})),),
+        (
+            run(
+                poll__3=shown(
+                    "poll",
+                    "complete",
+                    body={
+                        "metadata": {
+                            "trace_id": "a",
+                            "model_version": "m",
+                            "tokens_used": {"input": 0, "output": 0},
+                        }
+                    },
+                )
+            ),
+        ),
     ),
     "any decision": ("JOB-24", (waits(wrong=shown("wrong", "processing", operation="job_action")),)),
     "no decision": ("JOB-24", (waits(approved=refusal("approved", 409, "JOB_NOT_WAITING", "job_action")),)),
@@ -379,15 +216,23 @@ UNDECIDED: dict[str, tuple[str, tuple[Any, ...], type[Exception]]] = {
     "limited": ("JOB-01", (run(submitted=refusal("submitted", 429, "RATE_LIMITED")),), Inconclusive),
     "not run": ("JOB-01", (gathered("job_run", outcome="skipped", reason="no operation"),), NotTested),
     "Location elsewhere": ("JOB-02", (run(located=None),), Inconclusive),
-    "ended before it was cancelled": ("JOB-14", (cancelled(before=shown("before", "complete")),), Inconclusive),
+    "ended before it was cancelled": (
+        "JOB-14",
+        (cancelled(before=shown("before", "complete")),),
+        Inconclusive,
+    ),
     "not complete in time": ("JOB-19", (run(poll__3=shown("poll", "processing", 0.9)),), Inconclusive),
     "many other jobs": (
         "JOB-17",
-        (listed(page__2=_page("page", [2], "b")),),
+        (listed(page__2=list_page("page", [2], "b")),),
         Inconclusive,
     ),
     "never waited": ("JOB-24", (waits(poll__1=None),), Inconclusive),
-    "nothing failed": ("JOB-11", (ended(failed=shown("failing_job.poll", "processing", 0.3)), CONTRACT), Inconclusive),
+    "nothing failed": (
+        "JOB-11",
+        (ended(failed=shown("failing_job.poll", "processing", 0.3)), CONTRACT),
+        Inconclusive,
+    ),
     "no job seen": ("JOB-07", tuple(gathered(n, outcome="skipped", reason="no") for n in "abcde"), NotTested),
 }
 
@@ -424,9 +269,11 @@ def test_observations_that_overlap_have_no_order() -> None:
 
 def test_an_answer_at_once_is_no_defect() -> None:
     at_once = answer({"category": "billing", "confidence": 0.9}, role="preferred", operation="classify")
-    assert lists.test_a_preference_for_a_job_is_acknowledged(preferred(preferred=at_once)) == "answered at once"
+    assert (
+        lists.test_a_preference_for_a_job_is_acknowledged(preferred(preferred=at_once)) == "answered at once"
+    )
 
 
 def test_a_limit_may_be_cut_instead_of_refused() -> None:
-    cut = _page("limit_too_large", [5, 3], "a")
+    cut = list_page("limit_too_large", [5, 3], "a")
     lists.test_wrong_limits_and_cursors_are_answered(listed(limit=cut))

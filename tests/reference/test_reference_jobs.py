@@ -14,13 +14,17 @@ from reference_server import KEY, LIMITED_KEY, OTHER_KEY, ReferenceServer, error
 
 from reference_impl.engine.documents import Document
 from reference_impl.settings import Settings
-from reference_impl.store.jobs import read_cursor, write_cursor
+from reference_impl.store.job_rows import read_cursor, write_cursor
 
-DOCUMENT = "# Invoice\nI was charged twice.\n\n# Delivery\nThe parcel is late.\n\n# Login\nMy password is locked.\n"
+DOCUMENT = (
+    "# Invoice\nI was charged twice.\n\n# Delivery\nThe parcel is late.\n\n# Login\nMy password is locked.\n"
+)
 FINAL = {"complete", "failed", "cancelled", "expired"}
 
 
-def submit(client: httpx.Client, scenario: str | None = None, delay_ms: int | None = None, **headers: str) -> str:
+def submit(
+    client: httpx.Client, scenario: str | None = None, delay_ms: int | None = None, **headers: str
+) -> str:
     body: dict[str, Any] = {"document": DOCUMENT}
     if scenario is not None:
         body["sandbox"] = {"scenario": scenario} | ({} if delay_ms is None else {"delay_ms": delay_ms})
@@ -112,7 +116,9 @@ def test_an_unchanged_job_is_304(client: httpx.Client) -> None:
         ({"document": "x", "sandbox": {"scenario": "slow_tokens"}}, "INVALID_REQUEST", "/sandbox/scenario"),
     ],
 )
-def test_wrong_work_is_refused_and_makes_no_job(client: httpx.Client, body: Any, code: str, pointer: str) -> None:
+def test_wrong_work_is_refused_and_makes_no_job(
+    client: httpx.Client, body: Any, code: str, pointer: str
+) -> None:
     before = client.get("/jobs").json()["data"][:1]
     assert error(client.post("/analyze-document", json=body), 400, code)["param"] == pointer
     assert client.get("/jobs").json()["data"][:1] == before
@@ -131,7 +137,9 @@ def test_what_is_known_to_fail_is_refused_at_once(client: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("scenario", "code"), [("failing_document", "UPSTREAM_ERROR"), ("model_timeout", "MODEL_TIMEOUT")]
 )
-def test_a_job_fails_with_the_error_object_of_the_contract(client: httpx.Client, scenario: str, code: str) -> None:
+def test_a_job_fails_with_the_error_object_of_the_contract(
+    client: httpx.Client, scenario: str, code: str
+) -> None:
     job = ended(client, submit(client, scenario))
     assert (job["status"], job["error"]["code"]) == ("failed", code)
     assert job["error"].keys() == {
@@ -235,7 +243,15 @@ def test_lists_page_newest_first_whatever_is_added() -> None:
 
 
 @pytest.mark.parametrize(
-    "query", [{"limit": 101}, {"limit": 0}, {"limit": "two"}, {"cursor": "x"}, {"cursor": "am9iOjEy="}, {"status": "done"}]
+    "query",
+    [
+        {"limit": 101},
+        {"limit": 0},
+        {"limit": "two"},
+        {"cursor": "x"},
+        {"cursor": "am9iOjEy="},
+        {"status": "done"},
+    ],
 )
 def test_a_wrong_query_is_refused(client: httpx.Client, query: dict[str, Any]) -> None:
     found = error(client.get("/jobs", params=query), 400, "INVALID_REQUEST")
@@ -272,8 +288,13 @@ def test_jobs_count_against_the_limits() -> None:
     # Loose enough that no window ends meanwhile.
     settings = Settings()
     tier = replace(settings.credentials[2].tier, requests=replace(settings.credentials[0].tier.requests))
-    limited = replace(settings.credentials[2], tier=replace(tier, tokens=replace(tier.tokens, window_seconds=60)))
-    with ReferenceServer(replace(settings, credentials=(limited,))) as server, server.client(LIMITED_KEY) as client:
+    limited = replace(
+        settings.credentials[2], tier=replace(tier, tokens=replace(tier.tokens, window_seconds=60))
+    )
+    with (
+        ReferenceServer(replace(settings, credentials=(limited,))) as server,
+        server.client(LIMITED_KEY) as client,
+    ):
         before = int(client.get("/jobs").headers["x-ratelimit-remaining-tokens"])
         job = ended(client, submit(client))
         after = int(client.get("/jobs").headers["x-ratelimit-remaining-tokens"])
@@ -311,7 +332,10 @@ def test_many_jobs_at_once_all_end(client: httpx.Client) -> None:
 
 def test_the_end_of_the_server_is_told_to_whoever_follows() -> None:
     server = ReferenceServer(Settings(shutdown_grace_s=0.1))
-    with server, httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {KEY}"}, timeout=10) as client:
+    with (
+        server,
+        httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {KEY}"}, timeout=10) as client,
+    ):
         job_id = submit(client, "slow_document", 20_000)
         with client.stream("GET", f"/jobs/{job_id}/events") as stream:
             lines = stream.iter_lines()

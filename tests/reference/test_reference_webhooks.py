@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import socket
 import threading
@@ -140,7 +141,9 @@ def test_only_what_was_asked_for_is_told_and_only_to_its_owner(
     assert sorted(p for p, *_ in inbox.wait(failed, 2)) == ["/all", "/failures"]
 
 
-def test_a_failed_delivery_is_repeated_with_its_id_and_growing_delays(client: httpx.Client, inbox: Inbox) -> None:
+def test_a_failed_delivery_is_repeated_with_its_id_and_growing_delays(
+    client: httpx.Client, inbox: Inbox
+) -> None:
     inbox.statuses = (500, 302, 404, 200)
     secret = register(client, inbox.url)["secret"]
     found = inbox.wait(submit(client), 4)
@@ -149,11 +152,13 @@ def test_a_failed_delivery_is_repeated_with_its_id_and_growing_delays(client: ht
     for _, headers, body, at in found:
         Webhook(secret).verify(body, headers)
         assert abs(int(headers["webhook-timestamp"]) - at) < 3
-    gaps = [b[3] - a[3] for a, b in zip(found, found[1:], strict=False)]
+    gaps = [b[3] - a[3] for a, b in itertools.pairwise(found)]
     assert all(gap >= delay for gap, delay in zip(gaps, SETTINGS.webhook_delays_s, strict=True))
 
 
-def test_a_message_is_given_up_after_its_last_attempt(client: httpx.Client, server: ReferenceServer, inbox: Inbox) -> None:
+def test_a_message_is_given_up_after_its_last_attempt(
+    client: httpx.Client, server: ReferenceServer, inbox: Inbox
+) -> None:
     inbox.statuses = (500,)
     register(client, inbox.url)
     job_id = submit(client)
@@ -349,7 +354,9 @@ def test_a_receiver_that_never_answers_is_given_up_in_time() -> None:
         (3, 500, None, Next("abandon")),
     ],
 )
-def test_what_follows_an_attempt(attempts: int, status: int | None, asked: float | None, expected: Next) -> None:
+def test_what_follows_an_attempt(
+    attempts: int, status: int | None, asked: float | None, expected: Next
+) -> None:
     assert StandardWebhooks((1, 3)).after(attempts, status, asked) == expected
 
 

@@ -87,7 +87,9 @@ def test_what_is_no_secret_has_no_key(secret: str) -> None:
         ("https://api.example/v1", "https://tunnel.example/in", 0, "https://tunnel.example/in/x"),
     ],
 )
-def test_where_the_receiver_is_announced(base: str, callback: str | None, port: int | None, expected: str) -> None:
+def test_where_the_receiver_is_announced(
+    base: str, callback: str | None, port: int | None, expected: str
+) -> None:
     target = Target.create(base, "contract", callback_url=callback, callback_port=port)
 
     async def scenario() -> str:
@@ -105,7 +107,8 @@ def test_a_remote_target_needs_to_be_told_the_way_back() -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "port"), [("ftp://x:1", None), ("http://x", None), ("x:1", None), ("http://x:99999", None), (None, 1)]
+    ("url", "port"),
+    [("ftp://x:1", None), ("http://x", None), ("x:1", None), ("http://x:99999", None), (None, 1)],
 )
 def test_a_wrong_way_back_is_one_line(url: str | None, port: int | None) -> None:
     with pytest.raises(TargetError, match="--callback-"):
