@@ -22,6 +22,7 @@ from httpcore import SOCKET_OPTION, AsyncNetworkBackend, AsyncNetworkStream
 from reference_impl.policies.errors import ContractError
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+_RESOLVE_S = 4.0
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
@@ -149,10 +150,11 @@ class _Pinned(AsyncNetworkBackend):
 
 async def _resolve(host: str, port: int) -> list[Address]:
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        async with asyncio.timeout(_RESOLVE_S):
+            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
         # A scope id (fe80::1%eth0) belongs to the interface, not to the address.
         return [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
-    except (OSError, UnicodeError, ValueError):
+    except (OSError, UnicodeError, ValueError):  # TimeoutError is an OSError
         raise UnreachableError("its host cannot be resolved") from None
 
 

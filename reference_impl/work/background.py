@@ -49,7 +49,10 @@ def model_of_job(job: Job) -> Model:
 
 
 def job_metadata(services: Services, job: Job, **extra: Any) -> dict[str, Any]:
-    """The metadata block: what the job has used so far, and the time from its acceptance to its last change."""
+    """The metadata block: what the job has used so far, and the time from its acceptance to its last change.
+
+    Clocks of machines are set back at times; a latency below zero would be nonsense.
+    """
     facts = AnswerFacts(model_of_job(job), Usage(job.input_tokens, job.output_tokens), extra)
     block = services.policies.metadata.block(exchange_of_job(services, job), facts)
-    return {**block, "latency_ms": round((job.updated_at - job.created_at) * 1000)}
+    return {**block, "latency_ms": max(0, round((job.updated_at - job.created_at) * 1000))}

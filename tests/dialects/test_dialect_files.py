@@ -51,7 +51,8 @@ def test_the_contract_offers_everything() -> None:
     assert {offer.state for offer in dialect.capabilities.values()} == {"offered"}
     assert set(dialect.provocations) == {
         "slow_first_token", "slow_tokens", "model_timeout", "content_filter_input", "content_filter_output",
-        "fault_midstream", "overloaded", "tool_failure", "long",
+        "fault_midstream", "overloaded", "tool_failure", "long", "slow_job", "endless_job", "failing_job",
+        "job_needs_approval", "job_misses_deadline", "job_soon_forgotten",
     }  # fmt: skip
 
 
@@ -60,7 +61,7 @@ def test_offers_fall_back_to_the_parent() -> None:
     assert dialect.offer("rate_limits.tokens").state == dialect.offer("rate_limits").state == "detected"
     assert dialect.offer("streaming").state == "offered"
     assert dialect.offer("streaming.turns").state == "not_offered"
-    assert dialect.offer("jobs.webhooks") == Offer("not_offered")
+    assert dialect.offer("agents.tools") == Offer("not_offered")
 
 
 def test_core_is_always_offered(tmp_path: Path) -> None:

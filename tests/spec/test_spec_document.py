@@ -36,6 +36,17 @@ def test_it_has_the_operations_of_the_contract() -> None:
         "post /classify": "classify",
         "post /chat": "chat",
         "get /chat/stream": "streamTurn",
+        "post /analyze-document": "analyzeDocument",
+        "get /jobs": "listJobs",
+        "get /jobs/{job_id}": "getJob",
+        "post /jobs/{job_id}/cancel": "cancelJob",
+        "post /jobs/{job_id}/action": "decideJobAction",
+        "get /jobs/{job_id}/events": "streamJobEvents",
+        "post /webhooks": "registerWebhook",
+        "get /webhooks": "listWebhooks",
+        "get /webhooks/{webhook_id}": "getWebhook",
+        "delete /webhooks/{webhook_id}": "deleteWebhook",
+        "post /webhooks/{webhook_id}/rotate-secret": "rotateWebhookSecret",
         "get /models": "listModels",
         "get /models/{model_id}": "getModel",
         "get /capabilities": "getCapabilities",
@@ -100,6 +111,11 @@ def test_every_response_has_the_headers_that_the_contract_promises(name: str, st
 )
 def test_headers_that_a_client_must_have_to_go_on_are_required(status: int, header: str) -> None:
     having = [name for name, seen in ANSWERS if seen == status]
+    if status == 409:
+        # Where waiting helps nobody, nobody is told to wait.
+        hopeless = [n for n in having if not {"IDEMPOTENCY_IN_PROGRESS"} & set(OPERATIONS[n]["x-errors"])]
+        assert not any("retry-after" in declared_headers(DOCUMENT, name, status) for name in hopeless)
+        having = [name for name in having if name not in hopeless]
     assert having
     assert all(declared_headers(DOCUMENT, name, status)[header].required for name in having)
 
@@ -111,7 +127,8 @@ def test_a_refused_media_type_may_name_the_supported_ones() -> None:
 def test_replays_are_marked_where_keys_are_taken() -> None:
     marked = {(n, s) for n, s in ANSWERS if "idempotency-replayed" in declared_headers(DOCUMENT, n, s)}
     assert {("classify", 200), ("chat", 200), ("chat", 202), ("classify", 422)} <= marked
-    assert {name for name, _ in marked} == {"classify", "chat"}
+    assert {("analyzeDocument", 202), ("classify", 202)} <= marked
+    assert {name for name, _ in marked} == {"classify", "chat", "analyzeDocument"}
 
 
 def test_what_no_operation_declares_is_described_too() -> None:
@@ -125,12 +142,22 @@ def test_requests_are_closed_and_answers_are_open() -> None:
     closed = {
         n for n, s in DOCUMENT["components"]["schemas"].items() if s.get("additionalProperties") is False
     }
-    assert closed == {"ClassifyRequest", "ChatRequest", "Message", "Sandbox"}
+    assert closed == {
+        "ClassifyRequest",
+        "ChatRequest",
+        "Message",
+        "Sandbox",
+        "AnalyzeDocumentRequest",
+        "DocumentSandbox",
+        "JobDecision",
+        "RegisterWebhookRequest",
+    }
 
 
 def test_synchronous_operations_say_how_long_they_may_take() -> None:
     declared = {name: o.get("x-max-duration-seconds") for name, o in OPERATIONS.items()}
     assert declared.pop("streamTurn") is None
+    assert declared.pop("streamJobEvents") is None
     assert declared.pop("chat") == 60
     assert set(declared.values()) == {5}
 

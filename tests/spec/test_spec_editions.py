@@ -83,6 +83,7 @@ def test_every_loss_is_listed_with_a_place_in_the_document() -> None:
         "itemSchema",
         "summary",
         "then",
+        "webhooks",
     }
 
 
