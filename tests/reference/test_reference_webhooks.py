@@ -2,77 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import json
-import socket
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
+from inbox import SETTINGS, WAIT_S, Inbox
 from reference_server import OTHER_KEY, ReferenceServer, error
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from reference_impl.policies import default_policies
-from reference_impl.policies.callbacks import Next, StandardWebhooks, retry_after
-from reference_impl.policies.egress import CheckedEgress, UnreachableError
-from reference_impl.policies.errors import ContractError
 from reference_impl.settings import Settings
-
-LOCAL = ("127.0.0.0/8",)
-SETTINGS = Settings(webhook_networks=LOCAL, webhook_delays_s=(0.05, 0.1, 0.2), webhook_timeout_s=1.0)
-WAIT_S = 10.0
-
-
-@dataclass
-class Inbox:
-    """A receiver whose n-th answer to a message is the n-th of `statuses`, then the last."""
-
-    statuses: Sequence[int] = (200,)
-    headers: Mapping[str, str] = field(default_factory=dict)
-    received: list[tuple[str, dict[str, str], bytes, float]] = field(default_factory=list)
-    url: str = ""
-
-    def about(self, job_id: str) -> list[tuple[str, dict[str, str], bytes, float]]:
-        return [r for r in self.received if job_id.encode() in r[2]]
-
-    def wait(self, job_id: str, count: int) -> list[tuple[str, dict[str, str], bytes, float]]:
-        deadline = time.monotonic() + WAIT_S
-        while len(self.about(job_id)) < count:
-            assert time.monotonic() < deadline, f"{len(self.about(job_id))} of {count} messages came"
-            time.sleep(0.01)
-        return self.about(job_id)
-
-
-@pytest.fixture
-def inbox() -> Iterator[Inbox]:
-    box = Inbox()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            headers = {k.lower(): v for k, v in self.headers.items()}
-            box.received.append((self.path, headers, body, time.time()))
-            tries = sum(h.get("webhook-id") == headers.get("webhook-id") for _, h, _, _ in box.received)
-            self.send_response(box.statuses[min(tries, len(box.statuses)) - 1])
-            for name, value in box.headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    box.url = f"http://127.0.0.1:{server.server_address[1]}"
-    yield box
-    server.shutdown()
-    server.server_close()
 
 
 @pytest.fixture
@@ -281,92 +224,6 @@ def test_loopback_is_refused_unless_the_operator_allows_it(inbox: Inbox) -> None
         error(client.post("/webhooks", json={"url": inbox.url}), 400, "CALLBACK_REFUSED")
 
 
-def _answering(*rounds: Sequence[str]) -> Any:
-    """A resolver that gives other addresses each time it is asked."""
-    given = iter(rounds)
-
-    async def resolve(_host: str, port: int, **_: Any) -> list[Any]:
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (a, port)) for a in next(given)]
-
-    return resolve
-
-
-async def _with_resolver(resolver: Any, work: Any) -> Any:
-    loop = asyncio.get_running_loop()
-    loop.getaddrinfo = resolver  # type: ignore[method-assign]
-    return await work()
-
-
-def test_one_private_address_among_public_ones_is_enough_to_refuse() -> None:
-    egress = CheckedEgress(())
-    resolver = _answering(["93.184.215.14", "10.0.0.1"])
-    with pytest.raises(ContractError):
-        asyncio.run(_with_resolver(resolver, lambda: egress.check("https://app.example/")))
-
-
-def test_a_name_that_later_resolves_inside_is_not_called(inbox: Inbox) -> None:
-    """DNS rebinding: public when it is registered, loopback when it is called."""
-    egress, port = CheckedEgress(()), inbox.url.rpartition(":")[2]
-
-    async def scenario() -> None:
-        url = f"https://app.example:{port}/"
-        await egress.check(url)
-        with pytest.raises(UnreachableError):
-            await egress.post(url, {}, b"{}", 2)
-
-    asyncio.run(_with_resolver(_answering(["93.184.215.14"], ["127.0.0.1"]), scenario))
-    assert inbox.received == []
-
-
-def test_the_connection_goes_to_the_address_that_was_checked(inbox: Inbox) -> None:
-    """Resolved once: the second answer, which would lead elsewhere, is never asked for."""
-    egress, port = CheckedEgress(LOCAL), inbox.url.rpartition(":")[2]
-    resolver = _answering(["127.0.0.1"])
-
-    async def scenario() -> int:
-        return (await egress.post(f"http://app.example:{port}/x", {}, b"{}", 2)).status
-
-    assert asyncio.run(_with_resolver(resolver, scenario)) == 200
-    assert inbox.received[0][1]["host"] == f"app.example:{port}"
-
-
-def test_a_receiver_that_never_answers_is_given_up_in_time() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
-        started = time.monotonic()
-        with pytest.raises(UnreachableError):
-            asyncio.run(CheckedEgress(LOCAL).post(url, {}, b"{}", 0.3))
-        assert time.monotonic() - started < 3
-
-
-@pytest.mark.parametrize(
-    ("attempts", "status", "asked", "expected"),
-    [
-        (1, 200, None, Next("delivered")),
-        (1, 204, None, Next("delivered")),
-        (1, 301, None, Next("retry", 1)),
-        (1, None, None, Next("retry", 1)),
-        (2, 503, None, Next("retry", 3)),
-        (2, 503, 20.0, Next("retry", 20)),
-        (2, 429, 1.0, Next("retry", 3)),
-        (1, 503, 1e9, Next("retry", 86_400)),
-        (1, 410, None, Next("disable")),
-        (3, 500, None, Next("abandon")),
-    ],
-)
-def test_what_follows_an_attempt(
-    attempts: int, status: int | None, asked: float | None, expected: Next
-) -> None:
-    assert StandardWebhooks((1, 3)).after(attempts, status, asked) == expected
-
-
-@pytest.mark.parametrize(
-    ("value", "seconds"), [("5", 5.0), ("", None), ("-1", None), ("soon", None), ("9" * 9, None), ("²", None)]
-)
-def test_retry_after_of_a_receiver_is_read_carefully(value: str, seconds: float | None) -> None:
-    assert retry_after({"retry-after": value}) == seconds
-
-
 def test_a_delivery_survives_a_restart(tmp_path: Any, inbox: Inbox) -> None:
     settings = replace(SETTINGS, database=str(tmp_path / "state.sqlite"), webhook_delays_s=(0.6, 1))
     inbox.statuses = (500, 200)
@@ -378,9 +235,3 @@ def test_a_delivery_survives_a_restart(tmp_path: Any, inbox: Inbox) -> None:
         _, headers, body, _ = inbox.wait(job_id, 2)[1]
     Webhook(secret).verify(body, headers)
     assert headers["webhook-id"] == inbox.about(job_id)[0][1]["webhook-id"]
-
-
-def test_the_default_policies_send_nothing_inside() -> None:
-    egress = default_policies(Settings()).egress
-    with pytest.raises(ContractError):
-        asyncio.run(egress.check("http://127.0.0.1/"))
