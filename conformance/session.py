@@ -6,6 +6,7 @@ The session keeps the run's budget, its concurrency and its circuit breaker; a p
 from __future__ import annotations
 
 import asyncio
+import copy
 import itertools
 import time
 from collections.abc import Callable, Mapping
@@ -15,9 +16,9 @@ from urllib.parse import urlsplit
 
 from conformance.dialects.model import Dialect
 from conformance.dialects.request import UnsupportedOperation, build_request
-from conformance.evidence import Exchange, Principal, ProbeRecord, Sent
+from conformance.evidence import AUTHORIZATION_SERVER, Exchange, Principal, ProbeRecord, Sent
 from conformance.reading import Probed, Reading
-from conformance.target import Limits, Target
+from conformance.target import Limits, OAuth, Target
 from conformance.wire.http import Recorded, Wire
 from conformance.wire.receiver import Receiver
 
@@ -26,6 +27,12 @@ BREAKER = 4
 
 PATIENCE = 30.0
 """Seconds after the start of a run until which a probe still waits as long as a 429 asks, and sends again."""
+
+GENERATING = "chat"
+"""Operations whose name starts so may take as long as the whole call before the head of their answer comes."""
+
+TRIES = 2
+"""How often a refused call is sent again: when its turn comes, and once more after the wait it is told then."""
 
 LIMITED = "!429"
 """Suffix of the role of an answer that was refused by a limit and then sent again as told."""
@@ -42,18 +49,34 @@ class RunStopped(Exception):  # noqa: N818 - a signal
 
 
 class Run:
-    """State shared by all probes of one run: recorded exchanges, budget, breaker."""
+    """State shared by all probes of one run: recorded exchanges, budget, breaker.
+
+    ``kept``: calls of the budget that are not spent on sending refused calls again, but kept for the probes that
+    come last.
+    """
 
     def __init__(
-        self, target: Target, dialect: Dialect, wire: Wire, on_call: Callable[[int], None] = lambda _: None
+        self,
+        target: Target,
+        dialect: Dialect,
+        wire: Wire,
+        on_call: Callable[[int], None] = lambda _: None,
+        bare_wire: Wire | None = None,
+        kept: int = 0,
     ) -> None:
+        """``bare_wire`` shows no client certificate; where ``wire`` shows none, they may be the same."""
         self.target, self.dialect, self.wire, self._on_call = target, dialect, wire, on_call
+        self.bare_wire = bare_wire or wire
         self.exchanges: list[Exchange] = []
+        self.issued: set[str] = set()
+        """Credentials that the target gave out during the run: as secret as those that the tester gave."""
         self.calls = 0
         self._ids = itertools.count(1)
         self._failures = 0
         self.secrets: set[str] = set()
         self._patience_ends = time.monotonic() + PATIENCE
+        self._kept = kept
+        self._lines: dict[Principal, asyncio.Lock] = {}
         self.slots = asyncio.Semaphore(target.concurrency)
 
     def admit(self) -> None:
@@ -65,9 +88,15 @@ class Run:
         self.calls += 1
         self._on_call(self.calls)
 
+    def line(self, principal: Principal) -> asyncio.Lock:
+        """Where refused calls of one principal wait for their turn: all at once, they would be refused again."""
+        return self._lines.setdefault(principal, asyncio.Lock())
+
     def wait_of(self, reading: Reading) -> float | None:
-        """How long the target asks us to wait, if it refused by a limit and there is time for it."""
+        """How long the target asks us to wait, if it refused by a limit and there is time and budget for it."""
         if reading.status != 429:
+            return None
+        if self.target.max_calls is not None and self.calls >= self.target.max_calls - self._kept:
             return None
         asked = reading.facts["retry_after"]
         in_time = asked and 0 < asked.value <= self._patience_ends - time.monotonic()
@@ -91,6 +120,7 @@ class Session:
 
     def __init__(self, run: Run, probe: str, *, exhausts: bool = False) -> None:
         self._run, self._probe, self._exhausts = run, probe, exhausts
+        self._wire = run.wire
         self._mine: list[Exchange] = []
         self.notes: dict[str, Any] = {}
 
@@ -106,8 +136,8 @@ class Session:
         """The model of every later call of the run that names none."""
         self._run.use_model(model)
 
-    def keep_secret(self, value: str) -> None:
-        """Something that this run was given and must not show, such as a signing secret."""
+    def hide(self, value: str) -> None:
+        """Keep a signing secret out of whatever is written; unlike a credential, the target may repeat it."""
         self._run.secrets.add(value)
 
     def receiver(self) -> Receiver:
@@ -129,6 +159,29 @@ class Session:
         """Skip this probe unless the tester gave that principal's key."""
         if not self.has_key(principal):
             raise ProbeSkipped(f"needs a second credential: --{principal}-key")
+
+    def need_oauth(self) -> OAuth:
+        """The client at the authorization server, or skip this probe."""
+        if self.target.oauth is None:
+            raise ProbeSkipped("needs a client: --oauth-token-url, --client-id and --client-secret")
+        return self.target.oauth
+
+    def need_oauth_trick(self, name: str) -> Mapping[str, str]:
+        """The parameters that make the authorization server do what is rare, or skip this probe."""
+        found = self.dialect.oauth.get(name)
+        if found is None:
+            raise ProbeSkipped(f"needs '{name}' in the dialect's section oauth")
+        return found
+
+    def without_certificate(self) -> Session:
+        """The same probe, over connections on which the client shows no certificate."""
+        other = copy.copy(self)
+        other._wire = self._run.bare_wire
+        return other
+
+    def keep_secret(self, credential: str) -> None:
+        """Have a credential that came up during the run removed from whatever is written."""
+        self._run.issued.add(credential)
 
     def need_provocation(self, name: str) -> Mapping[str, Any]:
         """The call parameters that provoke a rare behaviour, or skip this probe."""
@@ -185,6 +238,20 @@ class Session:
         )
         return await self._send(sent, "raw", role, principal, {}, headers, None, limits)
 
+    async def fetch(
+        self,
+        method: str,
+        url: str,
+        role: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+    ) -> Reading:
+        """Send a request to an authorization server, whose answers are not in the API's format. No key goes there."""
+        return await self._send(
+            Sent(method, url, (), body), AUTHORIZATION_SERVER, role, "none", {}, headers, None, None
+        )
+
     async def _send(
         self,
         sent: Sent,
@@ -198,11 +265,18 @@ class Session:
     ) -> Reading:
         sent = replace(sent, headers=_override(sent.headers, headers or {}))
         reading = await self._once(sent, operation, role, principal, params, hang_up, limits)
-        wait = None if self._exhausts else self._run.wait_of(reading)
-        if wait is None:
+        if self._exhausts or self._run.wait_of(reading) is None:
             return reading
-        await asyncio.sleep(wait)
-        return await self._once(sent, operation, role, principal, params, hang_up, limits)
+        refused_at = time.monotonic()
+        async with self._run.line(principal):
+            for _ in range(TRIES):
+                wait = self._run.wait_of(reading)
+                if wait is None:
+                    break
+                await asyncio.sleep(max(0.0, refused_at + wait - time.monotonic()))
+                reading = await self._once(sent, operation, role, principal, params, hang_up, limits)
+                refused_at = time.monotonic()
+        return reading
 
     async def _once(
         self,
@@ -217,7 +291,7 @@ class Session:
         async with self._run.slots:
             self._run.admit()
             started = time.time()
-            recorded: Recorded = await self._run.wire.send(sent, limits or self.target.limits, hang_up)
+            recorded: Recorded = await self._wire.send(sent, limits or self._limits(operation), hang_up)
         response = recorded.response()
         if response["status"] == 429 and not self._exhausts:
             role += LIMITED
@@ -235,6 +309,10 @@ class Session:
         self._run.note(exchange)
         self._mine.append(exchange)
         return Reading(exchange, self.dialect)
+
+    def _limits(self, operation: str) -> Limits:
+        limits = self.target.limits
+        return replace(limits, headers=limits.total) if operation.startswith(GENERATING) else limits
 
     def so_far(self) -> Probed:
         """What this probe recorded until now, for a probe whose next step depends on it."""

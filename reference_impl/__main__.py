@@ -8,15 +8,21 @@ import sys
 from collections.abc import Sequence
 
 from reference_impl.app import create_app
+from reference_impl.oauth.keys import SigningKeysError
+from reference_impl.oauth.options import add_auth_options, auth_of, tls_of
 from reference_impl.serve import CannotListenError, configure_logging, run
 from reference_impl.settings import Settings
 from reference_impl.store.database import StoreUnavailableError
+from reference_impl.tls import TlsFilesError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the server; the exit code is 0 after a clean stop, 2 when it cannot start."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    tls = tls_of(options, stop=parser.error)
     settings = Settings(
+        auth=auth_of(options, stop=parser.error),
         database=options.db,
         first_token_ms=options.first_token_ms,
         token_ms=options.token_ms,
@@ -28,8 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     configure_logging()
     try:
-        run(create_app(settings), options.host, options.port)
-    except (CannotListenError, StoreUnavailableError) as problem:
+        if tls is not None:
+            tls.check()
+        run(create_app(settings), options.host, options.port, tls)
+    except (CannotListenError, StoreUnavailableError, SigningKeysError, TlsFilesError) as problem:
         sys.stderr.write(f"{problem}\n")
         return 2
     except KeyboardInterrupt:
@@ -41,7 +49,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m reference_impl",
         description="A server that keeps the Aiconform contract.",
-        epilog="Demo keys: sk-demo, sk-demo-other, sk-demo-limited.",
+        epilog="For demonstration and tests: keys sk-demo, sk-demo-other, sk-demo-limited, sk-demo-narrow; "
+        "OAuth client demo-service with the secret demo-service-secret.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
@@ -71,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="CIDR",
         help="addresses that webhooks may reach although they are not public; may be repeated",
     )
+    add_auth_options(parser)
     return parser
 
 

@@ -7,17 +7,21 @@ from contextlib import asynccontextmanager
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from reference_impl.api import chat, classify, discovery, jobs, models, turns, webhooks
+from reference_impl.api import caller, chat, classify, discovery, jobs, models, turns, webhooks
 from reference_impl.engine.base import Engine
 from reference_impl.engine.builtin import BuiltinEngine
 from reference_impl.engine.classifier import KeywordClassifier
 from reference_impl.engine.sandbox import SandboxEngine
+from reference_impl.facade.app import FACADE_PATH, facade_app
 from reference_impl.http.entry import Entry
 from reference_impl.http.schema import path_methods
 from reference_impl.http.wiring import connexion_app
+from reference_impl.oauth.server import AuthorizationServer
 from reference_impl.policies import Policies, default_policies
+from reference_impl.policies.auth import BearerCredentials
 from reference_impl.services import Services
 from reference_impl.settings import Settings
+from reference_impl.store.codes import Codes
 from reference_impl.store.database import Database
 from reference_impl.store.jobs import Jobs
 from reference_impl.store.ledger import Ledger
@@ -26,16 +30,20 @@ from reference_impl.store.webhooks import Outbox, Webhooks
 from reference_impl.work.workers import Workers
 from spec.document import load_document
 
-_OPERATIONS = (chat, classify, discovery, jobs, models, turns, webhooks)
+_OPERATIONS = (caller, chat, classify, discovery, jobs, models, turns, webhooks)
 
 
 class ReferenceApp:
     """An ASGI application. Its state opens with the lifespan, or inside `async with app.running():`."""
 
-    def __init__(self, services: Services, http: ASGIApp) -> None:
+    def __init__(
+        self, services: Services, http: ASGIApp, facade: ASGIApp, oauth: AuthorizationServer | None = None
+    ) -> None:
         self.services = services
         self._http = http
         self._workers = Workers(services)
+        self._facade = facade
+        self._oauth = oauth
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -48,17 +56,23 @@ class ReferenceApp:
             self.services.stopping.set()
             await self._workers.stop()
             await self.services.runs.stop()
+            await self.services.engine.close()
             await self.services.database.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """HTTP requests and the lifespan protocol; anything else is refused by its absence."""
         if scope["type"] == "http":
-            await self._http(scope, receive, send)
+            await self._part(scope["path"])(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1000})
+
+    def _part(self, path: str) -> ASGIApp:
+        if path.startswith(FACADE_PATH + "/"):
+            return self._facade
+        return self._oauth if self._oauth is not None and self._oauth.serves(path) else self._http
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -97,4 +111,16 @@ def create_app(
         name: handler for module in _OPERATIONS for name, handler in module.operations(services).items()
     }
     inner = connexion_app(document, policies, settings, handlers)
-    return ReferenceApp(services, Entry(inner, policies, path_methods(document)))
+    entry = Entry(inner, policies, path_methods(document), public_url=settings.auth.public_url)
+    return ReferenceApp(services, entry, facade_app(services), _authorization_server(services, entry))
+
+
+def _authorization_server(services: Services, entry: Entry) -> AuthorizationServer | None:
+    """The server that issues what `BearerCredentials` takes; none beside another authenticator."""
+    auth = services.policies.auth
+    if not isinstance(auth, BearerCredentials):
+        return None
+    codes = Codes(services.database)
+    return AuthorizationServer(
+        services.settings, auth.own_keys, auth.keys, services.policies.grants, codes, entry.open
+    )

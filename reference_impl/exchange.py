@@ -33,10 +33,16 @@ class RequestHeaders:
 
 @dataclass(frozen=True)
 class Principal:
-    """Who is calling, and which limits apply to them."""
+    """Who is calling, which limits apply to them, and what they may do (`policies/scopes.py`).
+
+    `credential` is `api_key` or `access_token`; `expires_at` (seconds since the epoch) is a token's end.
+    """
 
     name: str
     tier: Tier
+    scopes: frozenset[str]
+    credential: str = "api_key"
+    expires_at: int | None = None
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,11 @@ class Quota:
 
 @dataclass
 class Exchange:
-    """The facts of one request. `principal` and `quotas` are filled in by admission."""
+    """The facts of one request. `principal` and `quotas` are filled in by admission.
+
+    `client_certificate` is the base64url SHA-256 of the DER certificate of a mutual TLS connection
+    (`x5t#S256`, RFC 8705 section 3.1), or None.
+    """
 
     method: str
     path: str
@@ -74,6 +84,7 @@ class Exchange:
     principal: Principal | None = None
     quotas: tuple[Quota, ...] = ()
     body_requested: bool = False
+    client_certificate: str | None = None
 
     @property
     def caller(self) -> Principal:
@@ -103,3 +114,9 @@ def origin_of(scope: Mapping[str, Any], headers: RequestHeaders) -> str:
         name, port = scope.get("server") or ("localhost", None)
         host = f"{name}:{port}" if port else name
     return f"{scope.get('scheme', 'http')}://{host}"
+
+
+def certificate_of(scope: Mapping[str, Any]) -> str | None:
+    """The thumbprint of the client's certificate, where the TLS layer has verified one (`http/protocol.py`)."""
+    found: str | None = scope.get("aiconform.certificate")
+    return found

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from reference_impl.identity import FULL_SCOPES, AuthSettings
 
 BASE_PATH = "/api/v1"
 API_VERSION = "2026-11-01"
@@ -34,21 +36,23 @@ class Credential:
     sha256: str
     principal: str
     tier: Tier
+    scopes: frozenset[str] = FULL_SCOPES
 
 
 PRODUCTION = Tier("production", Allowance(6000, 60), Allowance(2_000_000, 60))
 DEVELOPMENT = Tier("development", Allowance(5, 4), Allowance(400, 4))
 
 
-def credential(key: str, principal: str, tier: Tier) -> Credential:
+def credential(key: str, principal: str, tier: Tier, scopes: frozenset[str] = FULL_SCOPES) -> Credential:
     """The stored form of an API key."""
-    return Credential(hashlib.sha256(key.encode()).hexdigest(), principal, tier)
+    return Credential(hashlib.sha256(key.encode()).hexdigest(), principal, tier, scopes)
 
 
 DEMO_CREDENTIALS = (
     credential("sk-demo", "demo", PRODUCTION),
     credential("sk-demo-other", "other", PRODUCTION),
     credential("sk-demo-limited", "limited", DEVELOPMENT),
+    credential("sk-demo-narrow", "narrow", PRODUCTION, frozenset({"models:atlas-mini:invoke"})),
 )
 
 
@@ -81,3 +85,4 @@ class Settings:
     webhook_timeout_s: float = 15.0
     max_webhooks: int = 20
     credentials: tuple[Credential, ...] = DEMO_CREDENTIALS
+    auth: AuthSettings = field(default_factory=AuthSettings)

@@ -18,7 +18,7 @@ from conformance.report.console import print_report
 from conformance.report.write import ReportError, write_json, write_junit
 from conformance.run_state import Settings
 from conformance.selection import Selection, SelectionError
-from conformance.target import Limits, Target, TargetError
+from conformance.target import Limits, Target, TargetError, client_certificate, oauth_client
 from spec.catalogue import requirements
 
 MAX_CALLS = 80
@@ -43,6 +43,30 @@ def command(
         str | None,
         typer.Option(envvar="AICONFORM_LIMITED_KEY", help="Credential whose limits may be exhausted."),
     ] = None,
+    narrow_key: Annotated[
+        str | None, typer.Option(envvar="AICONFORM_NARROW_KEY", help="Credential with few rights.")
+    ] = None,
+    oauth_token_url: Annotated[
+        str | None,
+        typer.Option(
+            envvar="AICONFORM_OAUTH_TOKEN_URL", metavar="URL", help="Token endpoint, to judge access tokens."
+        ),
+    ] = None,
+    client_id: Annotated[
+        str | None, typer.Option(envvar="AICONFORM_CLIENT_ID", help="OAuth client (client credentials).")
+    ] = None,
+    client_secret: Annotated[
+        str | None, typer.Option(envvar="AICONFORM_CLIENT_SECRET", help="Its secret.")
+    ] = None,
+    oauth_redirect_uri: Annotated[
+        str | None, typer.Option(metavar="URI", help="A redirect URI of the client; nothing is sent there.")
+    ] = None,
+    client_cert: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Certificate (PEM) for mutual TLS.")
+    ] = None,
+    client_cert_key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Its private key (PEM).")
+    ] = None,
     model: Annotated[
         str | None, typer.Option(help="Model to call (default: the first the target lists).")
     ] = None,
@@ -61,6 +85,10 @@ def command(
     timeout: Annotated[
         float, typer.Option(metavar="S", min=1, help="Longest a single call may take, body included.")
     ] = 30.0,
+    concurrency: Annotated[
+        int,
+        typer.Option(metavar="N", min=1, max=32, help="Calls at a time; 2 for a server that queues them."),
+    ] = Target.concurrency,
     ca_bundle: Annotated[
         Path | None, typer.Option(metavar="FILE", help="CA certificates (PEM) to trust.")
     ] = None,
@@ -92,9 +120,15 @@ def command(
             key=key,
             other_key=other_key,
             limited_key=limited_key,
+            narrow_key=narrow_key,
+            certificate=client_certificate(
+                str(client_cert) if client_cert else None, str(client_cert_key) if client_cert_key else None
+            ),
+            oauth=oauth_client(oauth_token_url, client_id, client_secret, oauth_redirect_uri),
             model=model,
             max_calls=_budget(max_calls, spoken),
             limits=Limits(headers=min(timeout, Limits.headers), total=timeout),
+            concurrency=concurrency,
             verify=not insecure,
             ca_bundle=str(ca_bundle) if ca_bundle else None,
             callback_url=callback_url,

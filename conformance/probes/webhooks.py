@@ -113,7 +113,7 @@ def _learn(session: Session, answered: Reading, keys: list[bytes]) -> str:
     webhook, secret = body.get("id"), body.get("secret")
     if not answered.ok or not isinstance(webhook, str) or not isinstance(secret, str):
         raise ProbeSkipped(f"the webhook was answered {answered.status} without an id and a secret")
-    session.keep_secret(secret.removeprefix(PREFIX))
+    session.hide(secret.removeprefix(PREFIX))
     key = key_of(secret)
     session.notes.setdefault("secret_bytes", []).append(None if key is None else len(key))
     if key is not None:

@@ -21,6 +21,7 @@ from reference_impl.policies.errors import ContractError
 from reference_impl.policies.idempotency import Ticket
 from reference_impl.policies.metadata import AnswerFacts, Usage
 from reference_impl.policies.preferences import RESPOND_ASYNC, wants_async
+from reference_impl.policies.scopes import model_scopes
 from reference_impl.services import Services
 from reference_impl.store.ledger import StoredAnswer
 
@@ -33,6 +34,7 @@ def operations(services: Services) -> dict[str, Handler]:
 
     async def classify(exchange: Exchange, payload: dict[str, Any]) -> Response:
         model = chosen_model(payload)
+        services.policies.scopes.require(exchange, *model_scopes(model))
         tokens = services.engine.count((Message("user", payload["text"]),))
         refuse_over_window(tokens, model)
 

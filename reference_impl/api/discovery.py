@@ -13,9 +13,12 @@ from reference_impl.engine.models import DEFAULT_MODEL
 from reference_impl.engine.sandbox import SCENARIOS
 from reference_impl.http.answers import JSON, encode, json_answer, stored_answer
 from reference_impl.http.dispatch import Handler
+from reference_impl.identity import SCOPES
+from reference_impl.oauth.keys import ALGORITHMS
+from reference_impl.policies.challenges import RESOURCE_METADATA
 from reference_impl.policies.errors import ContractError
 from reference_impl.services import Services
-from reference_impl.settings import API_VERSION, CONTRACT_VERSION, Allowance, Settings, Tier
+from reference_impl.settings import API_VERSION, BASE_PATH, CONTRACT_VERSION, Allowance, Settings, Tier
 from reference_impl.store.ledger import StoredAnswer
 from reference_impl.store.webhooks import EVENTS
 from spec.errors import ERRORS, ErrorEntry
@@ -90,6 +93,13 @@ def _capabilities(services: Services) -> dict[str, Any]:
             "secret_overlap_seconds": int(settings.webhook_overlap_s),
             "networks": list(settings.webhook_networks),
         },
+        "auth": {
+            "api_key": {},
+            "jwt": {"algorithms": list(ALGORITHMS), "leeway_seconds": settings.auth.leeway_s},
+            "oauth2": {"resource_metadata": f"{RESOURCE_METADATA}{BASE_PATH}"},
+            **({"mtls": {"bound_tokens": True}} if settings.auth.mutual_tls else {}),
+        },
+        "scopes": {"supported": list(SCOPES)},
     }
     if settings.rate_limits:
         offered["rate_limits"] = {"tiers": [_tier(tier) for tier in _tiers(settings)]}

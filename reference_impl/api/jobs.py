@@ -17,6 +17,7 @@ from reference_impl.exchange import Exchange
 from reference_impl.http.answers import encode, json_answer
 from reference_impl.http.dispatch import Handler
 from reference_impl.policies.errors import ContractError
+from reference_impl.policies.scopes import model_scopes
 from reference_impl.services import Services
 from reference_impl.store.job_rows import Job, read_cursor
 from reference_impl.work.background import job_metadata
@@ -30,6 +31,7 @@ def operations(services: Services) -> dict[str, Handler]:
 
     async def analyze_document(exchange: Exchange, payload: dict[str, Any]) -> Response:
         model, tokens = chosen_model(payload), count_text(payload["document"])
+        services.policies.scopes.require(exchange, *model_scopes(model))
 
         async def admit() -> None:
             await services.policies.limits.admit_tokens(exchange, tokens)

@@ -11,6 +11,7 @@ from reference_impl.exchange import Exchange
 from reference_impl.http.dispatch import Handler
 from reference_impl.policies.errors import ContractError
 from reference_impl.policies.events import split_blocks
+from reference_impl.policies.scopes import model_scopes
 from reference_impl.runs import Recording
 from reference_impl.services import Services
 from reference_impl.store.turns import Turn
@@ -26,6 +27,7 @@ def operations(services: Services) -> dict[str, Handler]:
             if turn is None:
                 raise ContractError("TURN_NOT_FOUND", "There is no such turn.", param="turn_id")
             answer = Answer(new_chat_id(), chat_call(services.engine, turn.request))
+            services.policies.scopes.require(exchange, *model_scopes(answer.call.model))
             if turn.answer is not None:
                 return stream_response(services, exchange, replay(split_blocks(turn.answer)), answer)
             recording = services.turns_under_way.get(turn_id)

@@ -1,6 +1,6 @@
 """The broken servers that prove the checks, and the unusual ones that must not be flagged."""
 
-from reference_impl.mutants import answers, hooks, promises, streams, variants, work
+from reference_impl.mutants import answers, hooks, identity, promises, streams, variants, work
 
 SUBJECTS = (
     *streams.MUTANTS,
@@ -8,7 +8,9 @@ SUBJECTS = (
     *promises.MUTANTS,
     *work.MUTANTS,
     *hooks.MUTANTS,
+    *identity.MUTANTS,
     *variants.VARIANTS,
     *work.VARIANTS,
     *hooks.VARIANTS,
+    *identity.VARIANTS,
 )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from reference_impl.identity import AuthSettings
 from reference_impl.policies import Policies
 from reference_impl.settings import Settings
 
@@ -25,6 +26,7 @@ QUICK = Settings(
     token_ms=4,
     webhook_networks=("127.0.0.0/8",),
     webhook_delays_s=(0.2, 1, 2, 4),
+    auth=AuthSettings(leeway_s=1),
 )
 """Fast enough to examine many servers, slow enough that a stream takes visible time."""
 
@@ -40,6 +42,7 @@ class Subject:
     policies: Callable[[Policies], Policies] = _same_policies
     wrap: Callable[[ASGIApp], ASGIApp] = _same_app
     settings: Settings = QUICK
+    dialect: str = "contract"
 
 
 def mutant(
@@ -49,9 +52,13 @@ def mutant(
     *,
     policies: Callable[[Policies], Policies] = _same_policies,
     wrap: Callable[[ASGIApp], ASGIApp] = _same_app,
+    dialect: str = "contract",
 ) -> Subject:
-    """A server with one deliberate defect; ``violates`` is a space-separated list of requirement ids."""
-    return Subject(name, "mutant", story, tuple(violates.split()), policies, wrap)
+    """A server with one deliberate defect; ``violates`` is a space-separated list of requirement ids.
+
+    ``dialect`` is the format in which the suite meets the server.
+    """
+    return Subject(name, "mutant", story, tuple(violates.split()), policies, wrap, dialect=dialect)
 
 
 def variant(
@@ -61,7 +68,8 @@ def variant(
     policies: Callable[[Policies], Policies] = _same_policies,
     wrap: Callable[[ASGIApp], ASGIApp] = _same_app,
     settings: Settings | None = None,
+    dialect: str = "contract",
 ) -> Subject:
     """A conformant server that looks unusual."""
     chosen = settings or QUICK
-    return Subject(name, "variant", story, (), policies, wrap, chosen)
+    return Subject(name, "variant", story, (), policies, wrap, chosen, dialect)

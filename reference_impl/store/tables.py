@@ -34,3 +34,17 @@ TURNS = Table(
     Column("answer", LargeBinary),
     Index("turns_by_expiry", "expires_at"),
 )
+
+CODES = Table(
+    "oauth_codes",
+    METADATA,
+    # The code itself is a credential and never stored.
+    Column("sha256", String, primary_key=True),
+    Column("client_id", String, nullable=False),
+    Column("principal", String, nullable=False),
+    Column("scope", String, nullable=False),
+    Column("redirect_uri", String, nullable=False),
+    Column("challenge", String, nullable=False),
+    Column("resource", String, nullable=False),
+    Column("expires_at", Float, nullable=False),
+)

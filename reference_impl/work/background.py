@@ -39,7 +39,7 @@ def exchange_of_job(services: Services, job: Job) -> Exchange:
         request_id=origin.request_id,
         trace=Trace(origin.trace_id, origin.span_id),
         client_request_id=None,
-        principal=Principal(origin.principal, tiers.get(origin.tier, PRODUCTION)),
+        principal=Principal(origin.principal, tiers.get(origin.tier, PRODUCTION), frozenset()),
     )
 
 

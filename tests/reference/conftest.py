@@ -9,6 +9,7 @@ import pytest
 from inbox import Inbox, open_inbox
 from reference_server import ReferenceServer
 
+from reference_impl.identity import AuthSettings
 from reference_impl.settings import Settings
 
 
@@ -31,3 +32,17 @@ def inbox() -> Iterator[Inbox]:
     """A receiver of webhooks."""
     with open_inbox() as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def issuing() -> Iterator[ReferenceServer]:
+    """A server that issues tokens and allows clocks no leeway."""
+    with ReferenceServer(Settings(auth=AuthSettings(token_seconds=300, leeway_s=0))) as running:
+        yield running
+
+
+@pytest.fixture
+def browser(issuing: ReferenceServer) -> Iterator[httpx.Client]:
+    """A client of its authorization server; it follows no redirect."""
+    with httpx.Client(base_url=issuing.origin, verify=False, trust_env=False) as client:
+        yield client

@@ -14,9 +14,7 @@ from spec.catalogue import areas, requirements
 from spec.document import (
     contract_version,
     declared_headers,
-    declared_media_types,
     declared_response,
-    declared_statuses,
     load_document,
     match_operation,
     operation_by_id,
@@ -54,6 +52,7 @@ def test_it_has_the_operations_of_the_contract() -> None:
         "get /errors/{code}": "getError",
         "get /openapi.json": "getDescription",
         "get /health": "getHealth",
+        "get /me": "getCaller",
     }
 
 
@@ -67,13 +66,40 @@ def test_every_operation_says_what_it_is_for(name: str) -> None:
 
 def test_only_what_needs_no_key_is_public() -> None:
     assert {name for name, o in OPERATIONS.items() if o.get("security") == []} == PUBLIC
-    assert DOCUMENT["security"] == [{"bearer": []}]
+    assert DOCUMENT["security"] == [{"bearer": []}, {"oauth2": []}, {"oauth2": [], "mutualTLS": []}]
+
+
+SCOPES = {
+    "classify": ["models:*:invoke"],
+    "chat": ["models:*:invoke"],
+    "streamTurn": ["models:*:invoke"],
+    "listModels": ["models:read"],
+    "getModel": ["models:read"],
+    "getCaller": [],
+}
+
+
+@pytest.mark.parametrize("name", SCOPES)
+def test_protected_operations_name_their_scopes(name: str) -> None:
+    scopes = SCOPES[name]
+    assert OPERATIONS[name]["security"] == [
+        {"bearer": scopes},
+        {"oauth2": scopes},
+        {"oauth2": scopes, "mutualTLS": []},
+    ]
+
+
+def test_every_scope_that_an_operation_demands_is_explained() -> None:
+    flows = DOCUMENT["components"]["securitySchemes"]["oauth2"]["flows"]
+    demanded = {s for o in OPERATIONS.values() for a in o["security"] for s in a.get("oauth2", ())}
+    assert demanded
+    assert all(demanded <= flow["scopes"].keys() for flow in flows.values())
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_callers_of_protected_operations_can_be_refused(name: str) -> None:
     refusals = {"401", "403", "429"}
-    assert refusals & declared_statuses(DOCUMENT, name) == (set() if name in PUBLIC else refusals)
+    assert refusals & OPERATIONS[name]["responses"].keys() == (set() if name in PUBLIC else refusals)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
@@ -246,7 +272,9 @@ def test_responses_are_found_by_status_class_and_default() -> None:
 
 
 def test_schemas_of_answers_stand_alone() -> None:
-    assert declared_media_types(DOCUMENT, "chat", 200) == ("application/json", "text/event-stream")
+    answered = declared_response(DOCUMENT, "chat", 200)
+    assert answered is not None
+    assert list(answered["content"]) == ["application/json", "text/event-stream"]
     schema = response_schema(DOCUMENT, "chat", 200, "text/event-stream")
     assert schema is not None
     assert schema["$ref"] == "#/components/schemas/StreamItem"
