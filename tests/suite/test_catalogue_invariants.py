@@ -29,7 +29,6 @@ WITHOUT_MUTANT = frozenset(
         "CACHE-05",
         "CACHE-06",
         "CON-03",
-        "CON-04",
         "CON-07",
         "CON-08",
         "CON-10",
