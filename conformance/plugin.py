@@ -45,6 +45,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--oauth-redirect-uri", metavar="URI", help="a redirect URI of the client")
     group.addoption("--client-cert", metavar="FILE", help="certificate (PEM) for mutual TLS")
     group.addoption("--client-cert-key", metavar="FILE", help="its private key (PEM)")
+    group.addoption(
+        "--budget-key", metavar="KEY", help="credential with a small budget and few concurrent slots"
+    )
     group.addoption("--model", metavar="ID", help="model to call (default: the target's first)")
     group.addoption("--only", metavar="IDS", help="requirements to judge, for instance SSE-04,ERR-*")
     group.addoption("--max-calls", metavar="N", type=int, help="never send more than N requests")
@@ -105,6 +108,7 @@ def _settings(config: pytest.Config) -> Settings:
                 or (os.environ.get("AICONFORM_CLIENT_SECRET") if option("--client-id") else None),
                 option("--oauth-redirect-uri"),
             ),
+            budget_key=option("--budget-key"),
             model=option("--model"),
             max_calls=option("--max-calls"),
             callback_url=option("--callback-url"),

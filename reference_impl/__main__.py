@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import os
 import sys
 from collections.abc import Sequence
 
@@ -13,6 +14,7 @@ from reference_impl.oauth.options import add_auth_options, auth_of, tls_of
 from reference_impl.serve import CannotListenError, configure_logging, run
 from reference_impl.settings import Settings
 from reference_impl.store.database import StoreUnavailableError
+from reference_impl.telemetry import telemetry_from
 from reference_impl.tls import TlsFilesError
 
 
@@ -36,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if tls is not None:
             tls.check()
-        run(create_app(settings), options.host, options.port, tls)
+        app = create_app(settings, telemetry=telemetry_from(os.environ))
+        run(app, options.host, options.port, tls)
     except (CannotListenError, StoreUnavailableError, SigningKeysError, TlsFilesError) as problem:
         sys.stderr.write(f"{problem}\n")
         return 2
@@ -49,8 +52,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m reference_impl",
         description="A server that keeps the Aiconform contract.",
-        epilog="For demonstration and tests: keys sk-demo, sk-demo-other, sk-demo-limited, sk-demo-narrow; "
-        "OAuth client demo-service with the secret demo-service-secret.",
+        epilog="For demonstration and tests: keys sk-demo, sk-demo-other, sk-demo-limited, sk-demo-budget, "
+        "sk-demo-narrow; OAuth client demo-service with the secret demo-service-secret.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from reference_impl.api import caller, chat, classify, discovery, jobs, models, turns, webhooks
+from reference_impl.api import (
+    caller,
+    chat,
+    classify,
+    discovery,
+    estimate,
+    jobs,
+    models,
+    sessions,
+    turns,
+    usage,
+    webhooks,
+)
 from reference_impl.engine.base import Engine
 from reference_impl.engine.builtin import BuiltinEngine
 from reference_impl.engine.classifier import KeywordClassifier
@@ -25,12 +38,15 @@ from reference_impl.store.codes import Codes
 from reference_impl.store.database import Database
 from reference_impl.store.jobs import Jobs
 from reference_impl.store.ledger import Ledger
+from reference_impl.store.sessions import Sessions
 from reference_impl.store.turns import Turns
+from reference_impl.store.usage import UsageLog
 from reference_impl.store.webhooks import Outbox, Webhooks
+from reference_impl.telemetry import NoTelemetry, Telemetry
 from reference_impl.work.workers import Workers
 from spec.document import load_document
 
-_OPERATIONS = (caller, chat, classify, discovery, jobs, models, turns, webhooks)
+_OPERATIONS = (caller, chat, classify, discovery, estimate, jobs, models, sessions, turns, usage, webhooks)
 
 
 class ReferenceApp:
@@ -56,6 +72,8 @@ class ReferenceApp:
             self.services.stopping.set()
             await self._workers.stop()
             await self.services.runs.stop()
+            await self.services.usage.close()
+            await asyncio.to_thread(self.services.telemetry.close)
             await self.services.engine.close()
             await self.services.database.close()
 
@@ -83,7 +101,10 @@ class ReferenceApp:
 
 
 def create_app(
-    settings: Settings | None = None, policies: Policies | None = None, engine: Engine | None = None
+    settings: Settings | None = None,
+    policies: Policies | None = None,
+    engine: Engine | None = None,
+    telemetry: Telemetry | None = None,
 ) -> ReferenceApp:
     """A server of its own: no state is shared with any other in the process.
 
@@ -106,12 +127,22 @@ def create_app(
         jobs=Jobs(database, outbox),
         webhooks=Webhooks(database),
         outbox=outbox,
+        sessions=Sessions(database),
+        usage=UsageLog(database, settings.usage_retention_s),
+        telemetry=telemetry or NoTelemetry(),
     )
     handlers = {
         name: handler for module in _OPERATIONS for name, handler in module.operations(services).items()
     }
     inner = connexion_app(document, policies, settings, handlers)
-    entry = Entry(inner, policies, path_methods(document), public_url=settings.auth.public_url)
+    entry = Entry(
+        inner,
+        policies,
+        path_methods(document),
+        public_url=settings.auth.public_url,
+        retired=document.get("x-retired", ()),
+        telemetry=services.telemetry,
+    )
     return ReferenceApp(services, entry, facade_app(services), _authorization_server(services, entry))
 
 

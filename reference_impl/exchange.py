@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from reference_impl.settings import BASE_PATH, Tier
@@ -47,21 +48,40 @@ class Principal:
 
 @dataclass(frozen=True)
 class Trace:
-    """W3C trace context of this request: 32 and 16 lower-case hex digits."""
+    """W3C trace context of this request: 32 and 16 lower-case hex digits.
+
+    `parent_id` is the caller's span, None where a new trace began; `sampled` is the caller's wish.
+    """
 
     trace_id: str
     span_id: str
+    parent_id: str | None = None
+    sampled: bool = True
 
 
 @dataclass(frozen=True)
 class Quota:
-    """Where one limit stands: `remaining` of `limit` units, full again in `reset_seconds` (rounded up)."""
+    """Where one limit stands: `remaining` of `limit` units, full again in `reset_seconds` (rounded up).
+
+    A limit on what happens at the same time has neither window nor reset.
+    """
 
     policy: str
     limit: int
-    window_seconds: int
+    window_seconds: int | None
     remaining: int
-    reset_seconds: int
+    reset_seconds: int | None
+    unit: str
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something the request used is deprecated. `successor` and `explained` are paths below the base path."""
+
+    deprecated_at: datetime
+    sunset_at: datetime
+    successor: str
+    explained: str
 
 
 @dataclass
@@ -85,6 +105,9 @@ class Exchange:
     quotas: tuple[Quota, ...] = ()
     body_requested: bool = False
     client_certificate: str | None = None
+    holds_slot: bool = False
+    route: str | None = None
+    notices: list[Notice] = field(default_factory=list)
 
     @property
     def caller(self) -> Principal:

@@ -14,8 +14,11 @@ from reference_impl.settings import Settings
 from reference_impl.store.database import Database
 from reference_impl.store.jobs import Jobs
 from reference_impl.store.ledger import Ledger
+from reference_impl.store.sessions import Sessions
 from reference_impl.store.turns import Turns
+from reference_impl.store.usage import UsageLog
 from reference_impl.store.webhooks import Outbox, Webhooks
+from reference_impl.telemetry import NoTelemetry, Telemetry
 from reference_impl.work.wakeups import Wakeups
 
 
@@ -34,7 +37,10 @@ class Services:
     jobs: Jobs
     webhooks: Webhooks
     outbox: Outbox
+    sessions: Sessions
+    usage: UsageLog
     wakeups: Wakeups = field(default_factory=Wakeups)
+    telemetry: Telemetry = field(default_factory=NoTelemetry)
     runs: Runs = field(default_factory=Runs)
     turns_under_way: dict[str, Recording] = field(default_factory=dict)
     turn_gate: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -139,7 +139,9 @@ def _say_what_is_undeclared(document: dict[str, Any]) -> None:
     responses = document["components"]["responses"]
     responses["UnknownPath"] = _error_response([ERRORS["NOT_FOUND"]], limited=True)
     responses["MethodNotAllowed"] = _error_response([ERRORS["METHOD_NOT_ALLOWED"]], limited=True)
+    responses["RetiredOperation"] = _error_response([ERRORS["GONE"]], limited=True)
     document["x-undeclared"] = {
+        "retired": {"$ref": "#/components/responses/RetiredOperation"},
         "path": {"$ref": "#/components/responses/UnknownPath"},
         "method": {"$ref": "#/components/responses/MethodNotAllowed"},
     }
@@ -175,6 +177,8 @@ def _problem_example(entry: ErrorEntry) -> dict[str, Any]:
         "retryable": entry.retryable,
         "request_id": error["request_id"],
     }
+    if "policy" in error["details"]:
+        problem["violated-policies"] = [error["details"]["policy"]]
     return {"summary": entry.meaning, "value": problem}
 
 

@@ -32,6 +32,7 @@ def _credentials(url: str) -> list[str]:
         "--other-key": "sk-demo-other",
         "--limited-key": "sk-demo-limited",
         "--narrow-key": "sk-demo-narrow",
+        "--budget-key": "sk-demo-budget",
         "--oauth-token-url": url.removesuffix("/api/v1") + "/oauth/token",
         "--client-id": "demo-service",
         "--client-secret": "demo-service-secret",

@@ -17,6 +17,9 @@ NEEDS: Mapping[str, str] = {
     "errors": "errors",
     "jobs": "submit_job",
     "webhooks": "register_webhook",
+    "context": "session_create",
+    "estimation": "estimate",
+    "usage.query": "usage",
 }
 
 

@@ -15,14 +15,15 @@ _KEYS = {
     "other": "AICONFORM_OTHER_KEY",
     "limited": "AICONFORM_LIMITED_KEY",
     "narrow": "AICONFORM_NARROW_KEY",
+    "budget": "AICONFORM_BUDGET_KEY",
 }
 _REDACTED = re.compile(r"([A-Za-z0-9-]+ )?\[redacted \d+ chars\]")
 _LONGEST = 2000
 
 
 def curl_line(exchange: Exchange) -> str:
-    """A printable shell command (bash, zsh, ksh) for one exchange. Its credential is one of the variables
-    ``$AICONFORM_KEY``, ``$AICONFORM_OTHER_KEY``, ``$AICONFORM_LIMITED_KEY`` and ``$AICONFORM_NARROW_KEY``."""
+    """A printable shell command (bash, zsh, ksh) for one exchange. Its credential is a variable, such as
+    ``$AICONFORM_KEY`` or ``$AICONFORM_LIMITED_KEY``."""
     sent = exchange.sent
     words = ["curl", "-isS", *_options(exchange)]
     names = {name.lower() for name, _ in sent.headers}

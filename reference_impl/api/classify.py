@@ -7,8 +7,10 @@ from typing import Any
 
 from starlette.responses import Response
 
+from reference_impl.accounting import account, admit
 from reference_impl.api.accepting import accept
 from reference_impl.api.failures import contract_error
+from reference_impl.api.notices import note_model
 from reference_impl.api.once import once
 from reference_impl.api.prompts import chosen_model, refuse_over_window, scenario
 from reference_impl.engine.base import Candidate, EngineError, Message, UpstreamBrokenError
@@ -35,18 +37,23 @@ def operations(services: Services) -> dict[str, Handler]:
     async def classify(exchange: Exchange, payload: dict[str, Any]) -> Response:
         model = chosen_model(payload)
         services.policies.scopes.require(exchange, *model_scopes(model))
+        note_model(exchange, model)
         tokens = services.engine.count((Message("user", payload["text"]),))
         refuse_over_window(tokens, model)
 
+        async def admitted() -> None:
+            await admit(services, exchange, model, tokens)
+
         async def work(ticket: Ticket | None) -> StoredAnswer:
+            await admitted()
             return await execute(services, exchange, payload, model, tokens, ticket)
 
-        async def admit() -> None:
-            await services.policies.limits.admit_tokens(exchange, tokens)
-
         if wants_async(exchange.headers):
+            services.policies.scopes.require(exchange, "jobs:write")
             applied = {"Preference-Applied": RESPOND_ASYNC}
-            return await accept(services, exchange, "classification", payload, model, tokens, admit, applied)
+            return await accept(
+                services, exchange, "classification", payload, model, tokens, admitted, applied
+            )
         return await once(services, exchange, payload, work)
 
     return {"classify": classify}
@@ -60,9 +67,7 @@ async def execute(
     tokens: int,
     ticket: Ticket | None,
 ) -> StoredAnswer:
-    """Classify, and account for it."""
-    limits = services.policies.limits
-    await limits.admit_tokens(exchange, tokens)
+    """Classify, and account for it. Whoever took the request on has admitted it."""
     ranked = await _rank(services, payload)
     best, *others = (_rounded(candidate) for candidate in ranked)
     threshold = payload.get("min_confidence")
@@ -74,7 +79,7 @@ async def execute(
             details={"confidence": best["confidence"], "threshold": threshold, "best_candidate": best},
         )
     usage = Usage(tokens, _OUTPUT_TOKENS)
-    await limits.charge(exchange, usage.total)
+    await account(services, exchange, model, usage, operation="classify", requested=payload.get("model"))
     extra: dict[str, Any] = {
         "confidence": {
             "method": services.classifier.method,

@@ -6,9 +6,11 @@ from typing import Any
 
 from starlette.responses import Response
 
+from reference_impl.accounting import admit
 from reference_impl.api.accepting import accept
 from reference_impl.api.failures import contract_error
 from reference_impl.api.job_events import job_events
+from reference_impl.api.notices import note_model
 from reference_impl.api.prompts import chosen_model, scenario
 from reference_impl.engine.base import EngineError
 from reference_impl.engine.sandbox import refuse
@@ -32,15 +34,16 @@ def operations(services: Services) -> dict[str, Handler]:
     async def analyze_document(exchange: Exchange, payload: dict[str, Any]) -> Response:
         model, tokens = chosen_model(payload), count_text(payload["document"])
         services.policies.scopes.require(exchange, *model_scopes(model))
+        note_model(exchange, model)
 
-        async def admit() -> None:
-            await services.policies.limits.admit_tokens(exchange, tokens)
+        async def admitted() -> None:
+            await admit(services, exchange, model, tokens)
             try:
                 refuse(scenario(payload))
             except EngineError as failure:
                 raise contract_error(failure) from failure
 
-        return await accept(services, exchange, "document", payload, model, tokens, admit)
+        return await accept(services, exchange, "document", payload, model, tokens, admitted)
 
     async def list_jobs(
         exchange: Exchange, limit: str | None, cursor: str | None, status: str | None

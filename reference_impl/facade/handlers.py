@@ -9,6 +9,7 @@ from typing import Any
 from starlette.responses import Response
 
 from reference_impl.api.chat import new_chat_id, streamed_answer, whole_answer
+from reference_impl.api.context import Turn
 from reference_impl.api.once import once
 from reference_impl.api.prompts import chat_call
 from reference_impl.engine.models import MODELS, find_model
@@ -34,7 +35,7 @@ def operations(services: Services) -> dict[str, Handler]:
             include_usage = bool((payload.get("stream_options") or {}).get("include_usage"))
             events = CompletionEvents(services.policies.events, call.model, include_usage)
             writing = replace(services, policies=replace(services.policies, events=events))
-            return await streamed_answer(writing, exchange, payload, call)
+            return await streamed_answer(writing, exchange, payload, Turn(call, (), {}, call.model.id))
 
         async def execute(_ticket: Ticket | None) -> StoredAnswer:
             text, reason, usage = await whole_answer(services, exchange, call)

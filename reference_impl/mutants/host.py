@@ -21,6 +21,7 @@ KEYS = {
     "other": "sk-demo-other",
     "limited": "sk-demo-limited",
     "narrow": "sk-demo-narrow",
+    "budget": "sk-demo-budget",
 }
 CLIENT = {
     "client_id": "demo-service",

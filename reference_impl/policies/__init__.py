@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from reference_impl.oauth.keys import KeyRing, PublishedKeys
 from reference_impl.policies.auth import ApiKeys, Authenticator, BearerCredentials
 from reference_impl.policies.callbacks import Callbacks, StandardWebhooks
+from reference_impl.policies.context import ContextPolicy, HonestContext
 from reference_impl.policies.cors import Cors, SingleOrigin
 from reference_impl.policies.egress import CheckedEgress, Egress
 from reference_impl.policies.errors import Envelope, ErrorRenderer
@@ -31,6 +32,7 @@ class Policies:
 
     auth: Authenticator
     callbacks: Callbacks
+    context: ContextPolicy
     cors: Cors
     egress: Egress
     errors: ErrorRenderer
@@ -56,6 +58,7 @@ def default_policies(settings: Settings) -> Policies:
     return Policies(
         auth=_bearer_credentials(settings),
         callbacks=StandardWebhooks(settings.webhook_delays_s),
+        context=HonestContext(),
         cors=SingleOrigin(settings.cors_origin),
         egress=CheckedEgress(settings.webhook_networks),
         errors=Envelope(),

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from sqlalchemy.engine import Row
+
+from reference_impl.settings import Allowance, Tier
 
 Status = Literal["queued", "processing", "requires_action", "complete", "failed", "cancelled", "expired"]
 Kind = Literal["document", "classification"]
@@ -25,7 +27,7 @@ class Origin:
     """Who asked, in which exchange and trace, and under which URL: what later answers have to repeat."""
 
     principal: str
-    tier: str
+    tier: Tier
     request_id: str
     trace_id: str
     span_id: str
@@ -86,6 +88,22 @@ def read_cursor(cursor: str) -> int | None:
     return int(number) if valid and write_cursor(int(number)) == cursor else None
 
 
+def write_origin(origin: Origin) -> bytes:
+    """An origin as the table keeps it."""
+    return as_json(asdict(origin))
+
+
+def read_origin(stored: bytes) -> Origin:
+    """The origin behind such JSON."""
+    content = from_json(stored)
+    tier = content["tier"]
+    allowances = {
+        name: None if tier[name] is None else Allowance(**tier[name])
+        for name in ("requests", "tokens", "cost")
+    }
+    return Origin(**{**content, "tier": Tier(**{**tier, **allowances})})
+
+
 def job_of(row: Row[Any]) -> Job:
     """The job of a row."""
     return Job(
@@ -100,7 +118,7 @@ def job_of(row: Row[Any]) -> Job:
         deadline_at=row.deadline_at,
         expires_at=row.expires_at,
         request=from_json(row.request),
-        origin=Origin(**from_json(row.origin)),
+        origin=read_origin(row.origin),
         parts=tuple(from_json(row.parts or b"[]")),
         input_tokens=row.input_tokens,
         output_tokens=row.output_tokens,

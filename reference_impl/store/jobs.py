@@ -24,6 +24,7 @@ from reference_impl.store.job_rows import (
     from_json,
     job_of,
     write_cursor,
+    write_origin,
 )
 from reference_impl.store.job_tables import JOB_EVENTS, JOBS
 from reference_impl.store.webhooks import Outbox, timestamp
@@ -67,7 +68,7 @@ class Jobs:
                     deadline_at=now + deadline_s,
                     retention_s=retention_s,
                     request=as_json(request),
-                    origin=as_json(vars(origin)),
+                    origin=write_origin(origin),
                     parts=b"[]",
                     input_tokens=0,
                     output_tokens=0,

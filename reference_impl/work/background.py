@@ -8,7 +8,6 @@ from reference_impl.engine.models import DEFAULT_MODEL, Model, find_model
 from reference_impl.exchange import Exchange, Principal, RequestHeaders, Trace
 from reference_impl.policies.metadata import AnswerFacts, Usage
 from reference_impl.services import Services
-from reference_impl.settings import PRODUCTION
 from reference_impl.store.job_rows import Job, Origin
 
 
@@ -17,7 +16,7 @@ def origin_of_job(exchange: Exchange) -> Origin:
     caller = exchange.caller
     return Origin(
         principal=caller.name,
-        tier=caller.tier.name,
+        tier=caller.tier,
         request_id=exchange.request_id,
         trace_id=exchange.trace.trace_id,
         span_id=exchange.trace.span_id,
@@ -26,10 +25,9 @@ def origin_of_job(exchange: Exchange) -> Origin:
     )
 
 
-def exchange_of_job(services: Services, job: Job) -> Exchange:
-    """An exchange with the identity of the one that posted the job."""
+def exchange_of_job(job: Job) -> Exchange:
+    """An exchange with the identity, and the limits, of the one that posted the job."""
     origin = job.origin
-    tiers = {known.tier.name: known.tier for known in services.settings.credentials}
     return Exchange(
         method="POST",
         path="",
@@ -39,7 +37,7 @@ def exchange_of_job(services: Services, job: Job) -> Exchange:
         request_id=origin.request_id,
         trace=Trace(origin.trace_id, origin.span_id),
         client_request_id=None,
-        principal=Principal(origin.principal, tiers.get(origin.tier, PRODUCTION), frozenset()),
+        principal=Principal(origin.principal, origin.tier, frozenset()),
     )
 
 
@@ -54,5 +52,5 @@ def job_metadata(services: Services, job: Job, **extra: Any) -> dict[str, Any]:
     Clocks of machines are set back at times; a latency below zero would be nonsense.
     """
     facts = AnswerFacts(model_of_job(job), Usage(job.input_tokens, job.output_tokens), extra)
-    block = services.policies.metadata.block(exchange_of_job(services, job), facts)
+    block = services.policies.metadata.block(exchange_of_job(job), facts)
     return {**block, "latency_ms": max(0, round((job.updated_at - job.created_at) * 1000))}

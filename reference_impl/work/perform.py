@@ -7,6 +7,7 @@ import json
 import logging
 import secrets
 
+from reference_impl.accounting import account
 from reference_impl.api import classify
 from reference_impl.api.failures import contract_error
 from reference_impl.api.prompts import scenario
@@ -14,6 +15,7 @@ from reference_impl.engine.base import EngineError, Scenario
 from reference_impl.engine.documents import Document, describe_section, summarise
 from reference_impl.engine.job_sandbox import fail_at_end, needs_approval, stall_section
 from reference_impl.policies.errors import ContractError
+from reference_impl.policies.metadata import Usage
 from reference_impl.services import Services
 from reference_impl.store.job_rows import Job
 from reference_impl.store.webhooks import timestamp
@@ -43,7 +45,7 @@ async def perform(services: Services, job: Job) -> None:
 
 
 async def _analyse(services: Services, job: Job) -> None:
-    payload, exchange = job.request["payload"], exchange_of_job(services, job)
+    payload, exchange, model = job.request["payload"], exchange_of_job(job), model_of_job(job)
     wanted = scenario(payload)
     document = Document.read(payload["document"])
     parts = list(job.parts)
@@ -63,7 +65,8 @@ async def _analyse(services: Services, job: Job) -> None:
         if not await asyncio.shield(kept):
             return
         # After the change is kept: a cancelled job is not charged for what nobody will get.
-        await services.policies.limits.charge(exchange, section.input_tokens + section.output_tokens)
+        used = Usage(section.input_tokens, section.output_tokens)
+        await asyncio.shield(account(services, exchange, model, used, operation="analyze_document"))
         services.wakeups.job_changed(job.id)
     fail_at_end(wanted)
     await asyncio.shield(services.jobs.complete(job.id, summarise(document, parts)))
@@ -84,7 +87,7 @@ def _question(job: Job) -> dict[str, str]:
 
 
 async def _classify(services: Services, job: Job) -> None:
-    exchange, model = exchange_of_job(services, job), model_of_job(job)
+    exchange, model = exchange_of_job(job), model_of_job(job)
     answer = await classify.execute(
         services, exchange, job.request["payload"], model, job.request["tokens"], None
     )
@@ -95,5 +98,5 @@ async def _classify(services: Services, job: Job) -> None:
 
 
 async def _fail(services: Services, job: Job, error: ContractError) -> None:
-    envelope = services.policies.errors.envelope(error, exchange_of_job(services, job))
+    envelope = services.policies.errors.envelope(error, exchange_of_job(job))
     await asyncio.shield(services.jobs.fail(job.id, envelope))

@@ -47,6 +47,12 @@ def test_it_has_the_operations_of_the_contract() -> None:
         "post /webhooks/{webhook_id}/rotate-secret": "rotateWebhookSecret",
         "get /models": "listModels",
         "get /models/{model_id}": "getModel",
+        "post /sessions": "createSession",
+        "get /sessions/{session_id}": "getSession",
+        "delete /sessions/{session_id}": "deleteSession",
+        "post /estimate": "estimate",
+        "post /count-tokens": "countTokens",
+        "get /usage": "getUsage",
         "get /capabilities": "getCapabilities",
         "get /errors": "listErrors",
         "get /errors/{code}": "getError",
@@ -139,7 +145,8 @@ def test_headers_that_a_client_must_have_to_go_on_are_required(status: int, head
     having = [name for name, seen in ANSWERS if seen == status]
     if status == 409:
         # Where waiting helps nobody, nobody is told to wait.
-        hopeless = [n for n in having if not {"IDEMPOTENCY_IN_PROGRESS"} & set(OPERATIONS[n]["x-errors"])]
+        passing = {"IDEMPOTENCY_IN_PROGRESS", "SESSION_BUSY"}
+        hopeless = [n for n in having if not passing & set(OPERATIONS[n]["x-errors"])]
         assert not any("retry-after" in declared_headers(DOCUMENT, name, status) for name in hopeless)
         having = [name for name in having if name not in hopeless]
     assert having
@@ -154,7 +161,7 @@ def test_replays_are_marked_where_keys_are_taken() -> None:
     marked = {(n, s) for n, s in ANSWERS if "idempotency-replayed" in declared_headers(DOCUMENT, n, s)}
     assert {("classify", 200), ("chat", 200), ("chat", 202), ("classify", 422)} <= marked
     assert {("analyzeDocument", 202), ("classify", 202)} <= marked
-    assert {name for name, _ in marked} == {"classify", "chat", "analyzeDocument"}
+    assert {name for name, _ in marked} == {"classify", "chat", "analyzeDocument", "createSession"}
 
 
 def test_what_no_operation_declares_is_described_too() -> None:
@@ -171,12 +178,14 @@ def test_requests_are_closed_and_answers_are_open() -> None:
     assert closed == {
         "ClassifyRequest",
         "ChatRequest",
-        "Message",
-        "Sandbox",
         "AnalyzeDocumentRequest",
         "DocumentSandbox",
         "JobDecision",
         "RegisterWebhookRequest",
+        "ContextPolicy",
+        "Message",
+        "Sandbox",
+        "SessionRequest",
     }
 
 

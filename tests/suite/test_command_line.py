@@ -12,7 +12,16 @@ from pathlib import Path
 
 import pytest
 
-KEYS = ["--key", "sk-demo", "--other-key", "sk-demo-other", "--limited-key", "sk-demo-limited"]
+KEYS = [
+    "--key",
+    "sk-demo",
+    "--other-key",
+    "sk-demo-other",
+    "--limited-key",
+    "sk-demo-limited",
+    "--budget-key",
+    "sk-demo-budget",
+]
 CLIENT = ["--client-id", "demo-service", "--client-secret", "demo-service-secret"]
 
 
