@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from reference_impl.api import chat, classify, discovery, models, turns
 from reference_impl.engine.base import Engine
 from reference_impl.engine.builtin import BuiltinEngine
-from reference_impl.engine.classifier import KeywordClassifier
+from reference_impl.engine.classifier import TrainedClassifier
 from reference_impl.engine.sandbox import SandboxEngine
 from reference_impl.http.entry import Entry
 from reference_impl.http.schema import path_methods
@@ -78,7 +78,7 @@ def create_app(
         policies=policies,
         document=document,
         engine=SandboxEngine(engine or BuiltinEngine(settings.first_token_ms, settings.token_ms)),
-        classifier=KeywordClassifier(),
+        classifier=TrainedClassifier(),
         database=database,
         ledger=Ledger(database),
         turns=Turns(database),

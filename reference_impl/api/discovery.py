@@ -6,8 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from reference_impl.api.classify import REVIEW_THRESHOLD
-from reference_impl.engine.classifier import CATEGORIES
+from reference_impl.api.classify import REVIEW_THRESHOLD, disclosed
 from reference_impl.engine.models import DEFAULT_MODEL
 from reference_impl.engine.sandbox import SCENARIOS
 from reference_impl.http.answers import JSON, encode, json_answer, stored_answer
@@ -70,10 +69,9 @@ def _capabilities(services: Services) -> dict[str, Any]:
         "streaming": {"turns": True, "keep_alive_seconds": settings.keep_alive_s},
         "idempotency": {"ttl_seconds": int(settings.idempotency_ttl_s), "streams": True},
         "confidence": {
-            "method": services.classifier.method,
-            "calibrated": services.classifier.calibrated,
+            **disclosed(services.classifier),
             "review_threshold": REVIEW_THRESHOLD,
-            "categories": list(CATEGORIES),
+            "categories": list(services.classifier.categories),
         },
         "sandbox": {"scenarios": list(SCENARIOS)},
     }

@@ -1,5 +1,12 @@
 """The broken servers that prove the checks, and the unusual ones that must not be flagged."""
 
-from reference_impl.mutants import answers, promises, streams, variants
+from reference_impl.mutants import answers, confidence, promises, streams, variants
 
-SUBJECTS = (*streams.MUTANTS, *answers.MUTANTS, *promises.MUTANTS, *variants.VARIANTS)
+SUBJECTS = (
+    *streams.MUTANTS,
+    *answers.MUTANTS,
+    *promises.MUTANTS,
+    *confidence.MUTANTS,
+    *confidence.VARIANTS,
+    *variants.VARIANTS,
+)
