@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from reference_impl.api import chat, classify, discovery, models, turns
+from reference_impl.api import agents, chat, classify, discovery, models, turns
 from reference_impl.engine.base import Engine
 from reference_impl.engine.builtin import BuiltinEngine
 from reference_impl.engine.classifier import TrainedClassifier
@@ -18,12 +18,14 @@ from reference_impl.http.wiring import connexion_app
 from reference_impl.policies import Policies, default_policies
 from reference_impl.services import Services
 from reference_impl.settings import Settings
+from reference_impl.store.agent_runs import AgentRuns
 from reference_impl.store.database import Database
+from reference_impl.store.entries import Entries
 from reference_impl.store.ledger import Ledger
 from reference_impl.store.turns import Turns
 from spec.document import load_document
 
-_OPERATIONS = (chat, classify, discovery, models, turns)
+_OPERATIONS = (agents, chat, classify, discovery, models, turns)
 
 
 class ReferenceApp:
@@ -82,6 +84,8 @@ def create_app(
         database=database,
         ledger=Ledger(database),
         turns=Turns(database),
+        agent_runs=AgentRuns(database),
+        entries=Entries(database),
     )
     handlers = {
         name: handler for module in _OPERATIONS for name, handler in module.operations(services).items()

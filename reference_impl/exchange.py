@@ -33,10 +33,11 @@ class RequestHeaders:
 
 @dataclass(frozen=True)
 class Principal:
-    """Who is calling, and which limits apply to them."""
+    """Who is calling, which limits apply to them, and what they may do (`*`: everything)."""
 
     name: str
     tier: Tier
+    scopes: frozenset[str] = frozenset({"*"})
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,9 @@ from reference_impl.engine.base import Classifier, Engine
 from reference_impl.policies import Policies
 from reference_impl.runs import Recording, Runs
 from reference_impl.settings import Settings
+from reference_impl.store.agent_runs import AgentRuns
 from reference_impl.store.database import Database
+from reference_impl.store.entries import Entries
 from reference_impl.store.ledger import Ledger
 from reference_impl.store.turns import Turns
 
@@ -28,6 +30,8 @@ class Services:
     database: Database
     ledger: Ledger
     turns: Turns
+    agent_runs: AgentRuns
+    entries: Entries
     runs: Runs = field(default_factory=Runs)
     turns_under_way: dict[str, Recording] = field(default_factory=dict)
     turn_gate: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -27,6 +27,18 @@ class Tier:
     tokens: Allowance
 
 
+ALL_SCOPES = frozenset({"*"})
+READING_ACTIONS = frozenset(
+    {
+        "models:*:invoke",
+        "actions:calculator:execute",
+        "actions:search_articles:execute",
+        "actions:list_entries:execute",
+    }
+)
+"""Everything but writing into the ledger."""
+
+
 @dataclass(frozen=True)
 class Credential:
     """An API key as it is kept: its SHA-256 only. High-entropy keys need no slow hash."""
@@ -34,20 +46,21 @@ class Credential:
     sha256: str
     principal: str
     tier: Tier
+    scopes: frozenset[str] = ALL_SCOPES
 
 
 PRODUCTION = Tier("production", Allowance(6000, 60), Allowance(2_000_000, 60))
 DEVELOPMENT = Tier("development", Allowance(5, 4), Allowance(400, 4))
 
 
-def credential(key: str, principal: str, tier: Tier) -> Credential:
+def credential(key: str, principal: str, tier: Tier, scopes: frozenset[str] = ALL_SCOPES) -> Credential:
     """The stored form of an API key."""
-    return Credential(hashlib.sha256(key.encode()).hexdigest(), principal, tier)
+    return Credential(hashlib.sha256(key.encode()).hexdigest(), principal, tier, scopes)
 
 
 DEMO_CREDENTIALS = (
     credential("sk-demo", "demo", PRODUCTION),
-    credential("sk-demo-other", "other", PRODUCTION),
+    credential("sk-demo-other", "other", PRODUCTION, READING_ACTIONS),
     credential("sk-demo-limited", "limited", DEVELOPMENT),
 )
 
@@ -68,6 +81,7 @@ class Settings:
     cors_origin: str | None = "*"
     idempotency_ttl_s: float = 86_400.0
     turn_ttl_s: float = 86_400.0
+    agent_run_ttl_s: float = 86_400.0
     max_body_bytes: int = 1_048_576
     sync_max_seconds: int = 60
     shutdown_grace_s: float = 3.0

@@ -15,6 +15,9 @@ NEEDS: Mapping[str, str] = {
     "models": "models",
     "description": "description",
     "errors": "errors",
+    "agents": "agent_run",
+    "tools": "tools",
+    "websocket": "chat_socket",
 }
 
 

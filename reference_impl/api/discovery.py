@@ -7,6 +7,7 @@ from typing import Any
 from starlette.responses import Response
 
 from reference_impl.api.classify import REVIEW_THRESHOLD, disclosed
+from reference_impl.api.agents import MOST_STEPS, MOST_TOOL_CALLS
 from reference_impl.engine.models import DEFAULT_MODEL
 from reference_impl.engine.sandbox import SCENARIOS
 from reference_impl.http.answers import JSON, encode, json_answer, stored_answer
@@ -15,6 +16,7 @@ from reference_impl.policies.errors import ContractError
 from reference_impl.services import Services
 from reference_impl.settings import API_VERSION, CONTRACT_VERSION, Allowance, Settings, Tier
 from reference_impl.store.ledger import StoredAnswer
+from reference_impl.tools import TOOLS
 from spec.errors import ERRORS, ErrorEntry
 
 
@@ -73,6 +75,8 @@ def _capabilities(services: Services) -> dict[str, Any]:
             "review_threshold": REVIEW_THRESHOLD,
             "categories": list(services.classifier.categories),
         },
+        "agents": {"max_steps": MOST_STEPS, "max_tool_calls": MOST_TOOL_CALLS, "approvals": True},
+        "tools": {"names": list(TOOLS)},
         "sandbox": {"scenarios": list(SCENARIOS)},
     }
     if settings.rate_limits:

@@ -1,6 +1,6 @@
 """The broken servers that prove the checks, and the unusual ones that must not be flagged."""
 
-from reference_impl.mutants import answers, confidence, promises, streams, variants
+from reference_impl.mutants import agents, answers, confidence, promises, streams, variants
 
 SUBJECTS = (
     *streams.MUTANTS,
@@ -8,5 +8,7 @@ SUBJECTS = (
     *promises.MUTANTS,
     *confidence.MUTANTS,
     *confidence.VARIANTS,
+    *agents.MUTANTS,
+    *agents.VARIANTS,
     *variants.VARIANTS,
 )

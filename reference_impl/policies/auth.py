@@ -27,7 +27,7 @@ class BearerKeys:
 
     def __init__(self, credentials: Sequence[Credential]) -> None:
         self._known = [
-            (credential.sha256, Principal(credential.principal, credential.tier))
+            (credential.sha256, Principal(credential.principal, credential.tier, credential.scopes))
             for credential in credentials
         ]
 

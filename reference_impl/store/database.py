@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
-from reference_impl.store.tables import IDEMPOTENCY, METADATA, TURNS
+from reference_impl.store.tables import AGENT_RUNS, IDEMPOTENCY, METADATA, TURNS
 
 # Exclusive locking makes the process the only owner of the file, so an execution that another boot left in
 # flight is certainly dead. synchronous=FULL: a stored answer also survives a power cut.
@@ -49,7 +49,7 @@ class Database:
             async with self._engine.begin() as connection:
                 await connection.run_sync(METADATA.create_all)
                 now = time.time()
-                for table in (IDEMPOTENCY, TURNS):
+                for table in (IDEMPOTENCY, TURNS, AGENT_RUNS):
                     await connection.execute(delete(table).where(table.c.expires_at <= now))
                 await connection.execute(
                     delete(IDEMPOTENCY).where(IDEMPOTENCY.c.status.is_(None), IDEMPOTENCY.c.boot != self.boot)

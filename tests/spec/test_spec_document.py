@@ -36,6 +36,10 @@ def test_it_has_the_operations_of_the_contract() -> None:
         "post /classify": "classify",
         "post /chat": "chat",
         "get /chat/stream": "streamTurn",
+        "get /tools": "listTools",
+        "post /agent/runs": "runAgent",
+        "get /agent/runs/{run_id}": "getAgentRun",
+        "post /agent/runs/{run_id}/approvals": "decideAgentRun",
         "get /models": "listModels",
         "get /models/{model_id}": "getModel",
         "get /capabilities": "getCapabilities",
@@ -111,7 +115,7 @@ def test_a_refused_media_type_may_name_the_supported_ones() -> None:
 def test_replays_are_marked_where_keys_are_taken() -> None:
     marked = {(n, s) for n, s in ANSWERS if "idempotency-replayed" in declared_headers(DOCUMENT, n, s)}
     assert {("classify", 200), ("chat", 200), ("chat", 202), ("classify", 422)} <= marked
-    assert {name for name, _ in marked} == {"classify", "chat"}
+    assert {n for n, _ in marked} >= {"classify", "chat", "runAgent", "decideAgentRun"}
 
 
 def test_what_no_operation_declares_is_described_too() -> None:
@@ -125,13 +129,15 @@ def test_requests_are_closed_and_answers_are_open() -> None:
     closed = {
         n for n, s in DOCUMENT["components"]["schemas"].items() if s.get("additionalProperties") is False
     }
-    assert closed == {"ClassifyRequest", "ChatRequest", "Message", "Sandbox"}
+    assert closed == {
+        "ClassifyRequest", "ChatRequest", "Message", "Sandbox", "AgentRequest", "Decisions",
+    }  # fmt: skip
 
 
 def test_synchronous_operations_say_how_long_they_may_take() -> None:
     declared = {name: o.get("x-max-duration-seconds") for name, o in OPERATIONS.items()}
     assert declared.pop("streamTurn") is None
-    assert declared.pop("chat") == 60
+    assert [declared.pop(name) for name in ("chat", "runAgent", "decideAgentRun")] == [60, 60, 60]
     assert set(declared.values()) == {5}
 
 
