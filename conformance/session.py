@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from conformance.evidence import Exchange, Principal, ProbeRecord, Sent
 from conformance.reading import Probed, Reading
 from conformance.target import Limits, Target
 from conformance.wire.http import Recorded, Wire
+from conformance.wire.websocket import Conversation, converse
 
 BREAKER = 4
 """Calls in a row without a response, or without an end of it, after which the target counts as down."""
@@ -145,6 +147,52 @@ class Session:
         if body is not None:
             sent = replace(sent, body=body)
         return await self._send(sent, operation, role, principal, params, headers, hang_up, limits)
+
+    async def socket(
+        self,
+        role: str,
+        script: Callable[[Conversation, Mapping[str, Any]], Awaitable[None]],
+        *,
+        principal: Principal = "main",
+        headers: Mapping[str, str] | None = None,
+        limits: Limits | None = None,
+        **params: Any,
+    ) -> Reading:
+        """Open a WebSocket (operation ``chat_socket``) and run ``script`` on it, with the dialect's first message.
+
+        The frames of both sides are recorded in the exchange. A refused upgrade is recorded like any response.
+        """
+        params = {"model": self.target.model, **params}
+        try:
+            built = build_request(self.dialect, "chat_socket", params, self.target, principal)
+        except UnsupportedOperation as missing:
+            raise ProbeSkipped(str(missing)) from None
+        message = json.loads(built.body) if built.body else {}
+        kept = tuple((k, v) for k, v in built.headers if k.lower() != "content-type")
+        sent = replace(built, headers=_override(kept, headers or {}), body=b"")
+
+        async def talk(conversation: Conversation) -> None:
+            await script(conversation, message)
+
+        async with self._run.slots:
+            self._run.admit()
+            started = time.time()
+            recorded, frames = await converse(self._run.wire, sent, limits or self.target.limits, talk)
+        exchange = Exchange(
+            id=self._run.next_id(),
+            probe=self._probe,
+            role=role,
+            operation="chat_socket",
+            principal=principal,
+            params=params,
+            sent=recorded.sent,
+            started_at=started,
+            frames=frames,
+            **recorded.response(),
+        )
+        self._run.note(exchange)
+        self._mine.append(exchange)
+        return Reading(exchange, self.dialect)
 
     async def raw(
         self,

@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from reference_impl.api import agents, chat, classify, discovery, models, turns
+from reference_impl.api import agents, chat, classify, discovery, models, sockets, turns
+from reference_impl.api.sockets import ChatSocket
 from reference_impl.engine.base import Engine
 from reference_impl.engine.builtin import BuiltinEngine
 from reference_impl.engine.classifier import TrainedClassifier
@@ -25,15 +26,16 @@ from reference_impl.store.ledger import Ledger
 from reference_impl.store.turns import Turns
 from spec.document import load_document
 
-_OPERATIONS = (agents, chat, classify, discovery, models, turns)
+_OPERATIONS = (agents, chat, classify, discovery, models, sockets, turns)
 
 
 class ReferenceApp:
     """An ASGI application. Its state opens with the lifespan, or inside `async with app.running():`."""
 
-    def __init__(self, services: Services, http: ASGIApp) -> None:
+    def __init__(self, services: Services, http: ASGIApp, socket: ASGIApp) -> None:
         self.services = services
         self._http = http
+        self._socket = socket
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -47,14 +49,13 @@ class ReferenceApp:
             await self.services.database.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """HTTP requests and the lifespan protocol; anything else is refused by its absence."""
+        """HTTP requests, WebSockets and the lifespan protocol."""
         if scope["type"] == "http":
             await self._http(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "websocket":
-            await receive()
-            await send({"type": "websocket.close", "code": 1000})
+            await self._socket(scope, receive, send)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -91,4 +92,5 @@ def create_app(
         name: handler for module in _OPERATIONS for name, handler in module.operations(services).items()
     }
     inner = connexion_app(document, policies, settings, handlers)
-    return ReferenceApp(services, Entry(inner, policies, path_methods(document)))
+    entry = Entry(inner, policies, path_methods(document))
+    return ReferenceApp(services, entry, ChatSocket(services, entry))

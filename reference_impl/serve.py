@@ -14,7 +14,8 @@ from contextlib import contextmanager
 import uvicorn
 
 from reference_impl.app import ReferenceApp
-from reference_impl.http.protocol import EnvelopeProtocol
+from reference_impl.http.protocol import DenyingSockets, EnvelopeProtocol
+from reference_impl.http.sockets import PING_S, SOCKET_FRAME_LIMIT
 from reference_impl.settings import BASE_PATH
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -88,7 +89,9 @@ def _config(app: ReferenceApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=EnvelopeProtocol,
-        ws="none",
+        ws=DenyingSockets,
+        ws_max_size=SOCKET_FRAME_LIMIT,
+        ws_ping_interval=PING_S,
         lifespan="off",
         access_log=False,
         log_config=None,

@@ -85,4 +85,5 @@ class Settings:
     max_body_bytes: int = 1_048_576
     sync_max_seconds: int = 60
     shutdown_grace_s: float = 3.0
+    socket_idle_s: float = 300.0
     credentials: tuple[Credential, ...] = DEMO_CREDENTIALS

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.responses import Response
@@ -134,26 +135,42 @@ async def _defer(
     return StoredAnswer(202, JSON, encode(content), location=link)
 
 
-async def _stream(services: Services, exchange: Exchange, payload: dict[str, Any], call: Call) -> Response:
+@dataclass(frozen=True)
+class Opened:
+    """A stream that may be sent. `work` is the detached task that fills it, if there is one."""
+
+    answer: Answer
+    blocks: AsyncGenerator[bytes, None]
+    replayed: bool = False
+    work: asyncio.Task[None] | None = None
+
+
+async def open_stream(
+    services: Services, exchange: Exchange, payload: dict[str, Any], call: Call
+) -> Opened | StoredAnswer:
+    """Admit a streamed call under its idempotency key, if it has one; or the stored error of that key."""
     claimed = await claim(services, exchange, payload)
     if isinstance(claimed, StoredAnswer):
-        return _replayed(services, exchange, call, claimed)
+        if claimed.media_type != EVENT_STREAM:
+            return claimed
+        return Opened(Answer("", call), replay(split_blocks(claimed.body)), replayed=True)
     answer = Answer(new_chat_id(), call, _extra(claimed))
     if claimed is None:
         await admit_call(services, exchange, call)
-        return stream_response(services, exchange, events(services, exchange, answer), answer)
+        return Opened(answer, events(services, exchange, answer))
     async with holding(services, exchange, claimed):
         await admit_call(services, exchange, call)
     recording = Recording()
-    services.runs.start(_keep(services, exchange, answer, claimed, recording))
-    return stream_response(services, exchange, recording.blocks(), answer)
+    work = services.runs.start(_keep(services, exchange, answer, claimed, recording))
+    return Opened(answer, recording.blocks(), work=work)
 
 
-def _replayed(services: Services, exchange: Exchange, call: Call, stored: StoredAnswer) -> Response:
-    if stored.media_type != EVENT_STREAM:
-        return stored_answer(stored, REPLAYED)
-    blocks = replay(split_blocks(stored.body))
-    return stream_response(services, exchange, blocks, Answer("", call), dict(REPLAYED))
+async def _stream(services: Services, exchange: Exchange, payload: dict[str, Any], call: Call) -> Response:
+    opened = await open_stream(services, exchange, payload, call)
+    if isinstance(opened, StoredAnswer):
+        return stored_answer(opened, REPLAYED)
+    headers = dict(REPLAYED) if opened.replayed else None
+    return stream_response(services, exchange, opened.blocks, opened.answer, headers)
 
 
 async def _keep(

@@ -8,11 +8,13 @@ from starlette.responses import Response
 
 from reference_impl.api.classify import REVIEW_THRESHOLD, disclosed
 from reference_impl.api.agents import MOST_STEPS, MOST_TOOL_CALLS
+from reference_impl.api.sockets import PATH as SOCKET_PATH
 from reference_impl.engine.models import DEFAULT_MODEL
 from reference_impl.engine.sandbox import SCENARIOS
 from reference_impl.http.answers import JSON, encode, json_answer, stored_answer
 from reference_impl.http.dispatch import Handler
 from reference_impl.policies.errors import ContractError
+from reference_impl.policies.sockets import SUBPROTOCOL
 from reference_impl.services import Services
 from reference_impl.settings import API_VERSION, CONTRACT_VERSION, Allowance, Settings, Tier
 from reference_impl.store.ledger import StoredAnswer
@@ -74,6 +76,13 @@ def _capabilities(services: Services) -> dict[str, Any]:
             **disclosed(services.classifier),
             "review_threshold": REVIEW_THRESHOLD,
             "categories": list(services.classifier.categories),
+        },
+        "websocket": {
+            "path": SOCKET_PATH,
+            "subprotocols": [SUBPROTOCOL],
+            "max_message_bytes": settings.max_body_bytes,
+            "idle_seconds": settings.socket_idle_s,
+            "origins": list(services.policies.sockets.origins),
         },
         "agents": {"max_steps": MOST_STEPS, "max_tool_calls": MOST_TOOL_CALLS, "approvals": True},
         "tools": {"names": list(TOOLS)},

@@ -1,11 +1,13 @@
-"""uvicorn's HTTP/1.1 protocol, with the contract's envelope for requests that are no HTTP at all."""
+"""uvicorn's protocols, with the contract's envelope for requests that are no HTTP at all."""
 
 from __future__ import annotations
 
 import secrets
 from http import HTTPStatus
 
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from reference_impl.http.answers import encode
 from reference_impl.settings import API_VERSION, BASE_PATH
@@ -45,3 +47,13 @@ class EnvelopeProtocol(HttpToolsProtocol):
     def _origin(self) -> str:
         name, port = self.server or ("localhost", None)
         return f"{self.scheme}://{name}" + (f":{port}" if port else "")
+
+
+class DenyingSockets(WebSocketsSansIOProtocol):
+    """Differs from uvicorn's in the log: an upgrade that was refused in HTTP is no handshake left incomplete."""
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Send, and take a whole denial response for the end of the handshake."""
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
+            self.handshake_complete = True

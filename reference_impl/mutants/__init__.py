@@ -1,6 +1,6 @@
 """The broken servers that prove the checks, and the unusual ones that must not be flagged."""
 
-from reference_impl.mutants import agents, answers, confidence, promises, streams, variants
+from reference_impl.mutants import agents, answers, confidence, promises, sockets, streams, variants
 
 SUBJECTS = (
     *streams.MUTANTS,
@@ -10,5 +10,7 @@ SUBJECTS = (
     *confidence.VARIANTS,
     *agents.MUTANTS,
     *agents.VARIANTS,
+    *sockets.MUTANTS,
+    *sockets.VARIANTS,
     *variants.VARIANTS,
 )

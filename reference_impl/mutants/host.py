@@ -33,8 +33,12 @@ class Host:
             await self._stack.aclose()
             await send({"type": "lifespan.shutdown.complete"})
             return
+        if scope["type"] == "websocket" and scope["path"].split("/")[1] not in self._subjects:
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+            return
         name, _, rest = scope["path"].removeprefix("/").partition("/")
-        if scope["type"] != "http" or name not in self._subjects:
+        if scope["type"] not in ("http", "websocket") or name not in self._subjects:
             await self._index(scope, send)
             return
         app = await self._app(name)

@@ -13,6 +13,7 @@ from reference_impl.policies.limits import FixedWindows, RateLimiter, Unlimited
 from reference_impl.policies.metadata import FullMetadata, Metadata
 from reference_impl.policies.negotiation import AcceptHeader, Negotiation
 from reference_impl.policies.parsing import BodyParser, StrictJson
+from reference_impl.policies.sockets import OneSubprotocol, SocketPolicy
 from reference_impl.policies.tools import ToolGate, Tools
 from reference_impl.policies.tracing import Tracing, W3CTracing
 from reference_impl.policies.versioning import DatedVersions, Versioning
@@ -32,6 +33,7 @@ class Policies:
     metadata: Metadata
     negotiation: Negotiation
     parsing: BodyParser
+    sockets: SocketPolicy
     tools: Tools
     tracing: Tracing
     versioning: Versioning
@@ -49,6 +51,7 @@ def default_policies(settings: Settings) -> Policies:
         metadata=FullMetadata(),
         negotiation=AcceptHeader(),
         parsing=StrictJson(),
+        sockets=OneSubprotocol(settings.cors_origin),
         tools=ToolGate(),
         tracing=W3CTracing(),
         versioning=DatedVersions(),

@@ -36,6 +36,7 @@ def test_it_has_the_operations_of_the_contract() -> None:
         "post /classify": "classify",
         "post /chat": "chat",
         "get /chat/stream": "streamTurn",
+        "get /chat/ws": "openChatSocket",
         "get /tools": "listTools",
         "post /agent/runs": "runAgent",
         "get /agent/runs/{run_id}": "getAgentRun",
@@ -130,7 +131,8 @@ def test_requests_are_closed_and_answers_are_open() -> None:
         n for n, s in DOCUMENT["components"]["schemas"].items() if s.get("additionalProperties") is False
     }
     assert closed == {
-        "ClassifyRequest", "ChatRequest", "Message", "Sandbox", "AgentRequest", "Decisions",
+        "ClassifyRequest", "ChatRequest", "Message", "Sandbox", "AgentRequest", "Decisions", "ChatMessage",
+        "CancelMessage", "PingMessage",
     }  # fmt: skip
 
 
