@@ -24,7 +24,7 @@ from wsproto.connection import ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Event, Message, Ping, Pong, TextMessage
 from wsproto.utilities import RemoteProtocolError
 
-from conformance.evidence import Frame, Sent
+from conformance.evidence import FailureKind, Frame, Sent
 from conformance.target import Limits
 from conformance.wire.connection import ConnectError, Connection, explain
 from conformance.wire.http import Recorded, Wire
@@ -190,7 +190,7 @@ async def converse(
         except (Stop, ConnectError) as stop:
             recording.fail(stop.kind, str(stop), time.perf_counter() - started)
         except TimeoutError:
-            late = "timeout_headers" if recording.status is None else "timeout_body"
+            late: FailureKind = "timeout_headers" if recording.status is None else "timeout_body"
             recording.fail(
                 late, f"the conversation did not end within {limits.total:g} s", time.perf_counter() - started
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reference_impl.api.agent_calls import CallRecord, examined, failed, perform, restored
@@ -35,7 +35,7 @@ class Agent:
     scenario: Scenario | None
     steps: int = 0
     calls: tuple[CallRecord, ...] = ()
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     finish_reason: str | None = None
     text: str | None = None
 

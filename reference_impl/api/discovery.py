@@ -6,8 +6,8 @@ from typing import Any
 
 from starlette.responses import Response
 
-from reference_impl.api.classify import REVIEW_THRESHOLD, disclosed
 from reference_impl.api.agents import MOST_STEPS, MOST_TOOL_CALLS
+from reference_impl.api.classify import REVIEW_THRESHOLD, disclosed
 from reference_impl.api.sockets import PATH as SOCKET_PATH
 from reference_impl.engine.models import DEFAULT_MODEL
 from reference_impl.engine.sandbox import SCENARIOS

@@ -89,7 +89,7 @@ class ChatSocket:
             await talk.run()
         except Closed:
             pass
-        except Exception:
+        except Exception:  # noqa: BLE001 - the client gets a close code, not a cut
             _log.exception("the WebSocket of request %s failed", exchange.request_id)
             await socket.close(SERVER_ERROR, "the server failed")
         finally:
@@ -198,11 +198,11 @@ class _Talk:
 
     def _start(self, exchange: Exchange, message: dict[str, Any], message_id: str | None) -> None:
         if message["request"].get("deferred"):
-            message = "is not possible over a WebSocket"
-            raise invalid_request([{"pointer": "/request/deferred", "message": message}])
+            why = "is not possible over a WebSocket"
+            raise invalid_request([{"pointer": "/request/deferred", "message": why}])
         if message_id is not None and any(turn.message_id == message_id for turn in self._turns):
-            message = "names an answer that is under way"
-            raise invalid_request([{"pointer": "/message_id", "message": message}])
+            why = "names an answer that is under way"
+            raise invalid_request([{"pointer": "/message_id", "message": why}])
         if len(self._turns) >= MOST_AT_ONCE:
             raise ContractError(
                 "MODEL_OVERLOADED",
@@ -228,8 +228,8 @@ class _Talk:
             await self._socket.send(_named(self._error(exchange, error), turn.message_id))
         except Exception:  # noqa: BLE001 - a bug must end the answer as an error, not as silence
             _log.exception("the answer to request %s failed", exchange.request_id)
-            error = ContractError("INTERNAL", "The server failed; the request id helps its operator.")
-            await self._socket.send(_named(self._error(exchange, error), turn.message_id))
+            bug = ContractError("INTERNAL", "The server failed; the request id helps its operator.")
+            await self._socket.send(_named(self._error(exchange, bug), turn.message_id))
         finally:
             self._turns.remove(turn)
 

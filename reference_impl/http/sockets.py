@@ -45,7 +45,8 @@ class Socket:
             self._open = False
             raise Closed
         text = message.get("text")
-        return message["bytes"] if text is None else text
+        received: str | bytes = message["bytes"] if text is None else text
+        return received
 
     async def send(self, event: Mapping[str, Any]) -> None:
         """One JSON text frame; nothing to a client that has gone."""
