@@ -65,7 +65,14 @@ def test_it_says_what_the_reference_does() -> None:
     assert channel["address"] == handler.PATH in OPEN["paths"]
     header = channel["bindings"]["ws"]["headers"]["properties"]["Sec-WebSocket-Protocol"]
     assert header["const"] == SUBPROTOCOL
-    codes = (sockets.NORMAL, sockets.GOING_AWAY, sockets.POLICY, sockets.TOO_BIG, sockets.SERVER_ERROR, sockets.IDLE)
+    codes = (
+        sockets.NORMAL,
+        sockets.GOING_AWAY,
+        sockets.POLICY,
+        sockets.TOO_BIG,
+        sockets.SERVER_ERROR,
+        sockets.IDLE,
+    )
     assert {int(code) for code in channel["x-close-codes"]} == set(codes)
 
 
