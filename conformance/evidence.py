@@ -46,7 +46,7 @@ class Frame:
     """One WebSocket frame (RFC 6455 section 5.2); ``t`` is seconds since the upgrade request was started.
 
     ``payload`` are the bytes as the application means them, unmasked. A message may come in several frames, of
-    which the last has ``fin``.
+    which the last has ``fin``; parts of one frame that arrived at different times are kept apart as well.
     """
 
     t: float

@@ -1,7 +1,7 @@
 """Projections of the OpenAPI 3.2 document to 3.1 and 3.0, and the command that publishes all three editions.
 
-``python -m spec.editions DIR`` writes JSON and YAML, and the AsyncAPI document beside them. What a target edition cannot say is dropped and listed
-by :func:`losses_31` and :func:`losses_30`; nothing is changed by hand.
+``python -m spec.editions DIR`` writes JSON and YAML, and the AsyncAPI document beside them. What a target edition
+cannot say is dropped and listed by :func:`losses_31` and :func:`losses_30`; nothing is changed by hand.
 """
 
 from __future__ import annotations

@@ -19,10 +19,9 @@ from typing import Any, Literal
 
 import h11
 import httpx
-from wsproto.connection import Connection as Framing
-from wsproto.connection import ConnectionType
-from wsproto.events import BytesMessage, CloseConnection, Event, Message, Ping, Pong, TextMessage
-from wsproto.utilities import RemoteProtocolError
+from wsproto.frame_protocol import CloseReason, FrameProtocol, ParseFailed
+from wsproto.frame_protocol import Frame as Parsed
+from wsproto.frame_protocol import Opcode as Kind
 
 from conformance.evidence import FailureKind, Frame, Sent
 from conformance.target import Limits
@@ -43,7 +42,8 @@ class Conversation:
 
     def __init__(self, connection: Connection, started: float, cap: int, early: bytes) -> None:
         self._connection, self._started, self._cap = connection, started, cap
-        self._framing = Framing(ConnectionType.CLIENT, trailing_data=early)
+        self._framing = FrameProtocol(client=True, extensions=[])
+        self._framing.receive_bytes(early)
         self._size = 0
         self._parts: list[bytes] = []
         self._seen = 0
@@ -55,18 +55,18 @@ class Conversation:
     async def say(self, message: object) -> None:
         """A JSON text frame; a string is sent as it is, bytes as a binary frame."""
         if isinstance(message, bytes):
-            await self._send(BytesMessage(message), "binary", message)
+            await self._send(self._framing.send_data(message), "binary", message)
             return
         text = message if isinstance(message, str) else json.dumps(message, ensure_ascii=False)
-        await self._send(TextMessage(text), "text", text.encode())
+        await self._send(self._framing.send_data(text), "text", text.encode())
 
     async def ping(self, payload: bytes) -> None:
         """A ping frame; `pong` frames are recorded as they come."""
-        await self._send(Ping(payload), "ping", payload)
+        await self._send(self._framing.ping(payload), "ping", payload)
 
     async def close(self, code: int = 1000) -> None:
         """Close, and read until the server has answered or hung up."""
-        await self._send(CloseConnection(code), "close", code.to_bytes(2, "big"))
+        await self._send(self._framing.close(code), "close", code.to_bytes(2, "big"))
         await self.until(lambda _: False, 5.0)
 
     async def until(self, enough: Callable[[dict[str, Any]], bool], within: float) -> bool:
@@ -93,13 +93,12 @@ class Conversation:
                 return True
         return False
 
-    async def _send(self, event: Event, opcode: Opcode, payload: bytes) -> None:
+    async def _send(self, data: bytes | bytearray, opcode: Opcode, payload: bytes) -> None:
         if self.ended:
             return
-        data = self._framing.send(event)
         self._note("client", opcode, payload, True)
         try:
-            await self._connection.send(data)
+            await self._connection.send(bytes(data))
         except OSError as error:
             self.ended = True
             raise Stop("reset", f"the connection ended while a message was sent: {explain(error)}") from None
@@ -117,47 +116,49 @@ class Conversation:
             if not any(f.opcode == "close" and f.sender == "server" for f in self.frames):
                 raise Stop("reset", "the connection ended without a close frame")
             return
-        self._framing.receive_data(data)
+        self._framing.receive_bytes(data)
         await asyncio.sleep(0)  # a socket that always has data never suspends, and no deadline would fire
 
     def _drain(self) -> None:
-        """Note the frames at hand. Pings are answered, as every client does."""
+        """Note the frames at hand. Pings and a close are answered, as every client does."""
         try:
-            for event in self._framing.events():
-                self._take(event)
-        except RemoteProtocolError as error:
+            for frame in self._framing.received_frames():
+                self._take(frame)
+        except ParseFailed as error:
             self.ended = True
             raise Stop("protocol", f"not valid WebSocket frames: {error}") from None
 
-    def _take(self, event: Event) -> None:
-        if isinstance(event, Message):
-            raw = event.data.encode() if isinstance(event.data, str) else bytes(event.data)
+    def _take(self, frame: Parsed) -> None:
+        if frame.opcode is Kind.PING:
+            payload = _raw(frame)
+            self._note("server", "ping", payload, True)
+            self._answer(self._framing.pong(payload), "pong", payload)
+        elif frame.opcode is Kind.PONG:
+            self._note("server", "pong", _raw(frame), True)
+        elif frame.opcode is Kind.CLOSE:
+            payload = _close_payload(frame)
+            self._note("server", "close", payload, True)
+            if not any(f.opcode == "close" and f.sender == "client" for f in self.frames):
+                code = int.from_bytes(payload[:2], "big") if payload else None
+                self._answer(self._framing.close(code), "close", payload[:2])
+            self.ended = True
+        else:
             self._note(
-                "server", "text" if isinstance(event, TextMessage) else "binary", raw, event.message_finished
+                "server",
+                "text" if frame.opcode is Kind.TEXT else "binary",
+                _raw(frame),
+                frame.message_finished,
             )
-            self._parts.append(raw)
-            if event.message_finished:
+            self._parts.append(_raw(frame))
+            if frame.message_finished:
                 whole, self._parts = b"".join(self._parts), []
                 with suppress(ValueError, RecursionError):
                     if isinstance(value := json.loads(whole), dict):
                         self.events.append(value)
-        elif isinstance(event, Ping):
-            self._note("server", "ping", bytes(event.payload), True)
-            self._answer(event.response(), "pong", bytes(event.payload))
-        elif isinstance(event, Pong):
-            self._note("server", "pong", bytes(event.payload), True)
-        elif isinstance(event, CloseConnection):
-            code = int(event.code)
-            payload = b"" if code == 1005 else code.to_bytes(2, "big") + (event.reason or "").encode()
-            self._note("server", "close", payload, True)
-            if not any(f.opcode == "close" and f.sender == "client" for f in self.frames):
-                self._answer(event.response(), "close", payload)
-            self.ended = True
 
-    def _answer(self, event: Event, opcode: Opcode, payload: bytes) -> None:
-        data = self._framing.send(event)
+    def _answer(self, data: bytes | bytearray, opcode: Opcode, payload: bytes) -> None:
         self._note("client", opcode, payload, True)
-        reply = asyncio.ensure_future(_send_quietly(self._connection, data))
+        reply = asyncio.ensure_future(_send_quietly(self._connection, bytes(data)))
         self._replies.add(reply)
         reply.add_done_callback(self._replies.discard)
 
@@ -281,3 +282,16 @@ def _upgrade(headers: tuple[tuple[str, str], ...], key: str) -> tuple[tuple[str,
 async def _send_quietly(connection: Connection, data: bytes) -> None:
     with suppress(OSError):
         await connection.send(data)
+
+
+def _raw(frame: Parsed) -> bytes:
+    return frame.payload.encode() if isinstance(frame.payload, str) else bytes(frame.payload)  # type: ignore[arg-type]
+
+
+def _close_payload(frame: Parsed) -> bytes:
+    """Code and reason as they were on the wire; empty if there was no code."""
+    assert isinstance(frame.payload, tuple)
+    code, reason = frame.payload
+    return (
+        b"" if code == CloseReason.NO_STATUS_RCVD else int(code).to_bytes(2, "big") + (reason or "").encode()
+    )

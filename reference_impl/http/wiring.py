@@ -105,7 +105,9 @@ class _Validation:
         exchange, operation = exchange_of(scope), self._operation(scope)
         self._policies.versioning.check(exchange.headers)
         accept = exchange.headers.all("accept")
-        if not any(self._policies.negotiation.accepts(accept, media) for media in operation.produces):
+        if operation.produces and not any(
+            self._policies.negotiation.accepts(accept, media) for media in operation.produces
+        ):
             raise ContractError(
                 "NOT_ACCEPTABLE",
                 f"This operation answers as {' or '.join(operation.produces)}; change the Accept header.",

@@ -82,12 +82,13 @@ def ask(name: str, *events: Any) -> list[tuple[str, Any]]:
 PING = [("client", Frame(0.1, "client", "ping", b"p")), ("server", Frame(0.2, "server", "pong", b"p"))]
 BAD_JSON = [("client", "{"), ("server", error("INVALID_JSON"))]
 BAD_TYPE = [("client", '{"type": "aiconform-unknown"}'), ("server", error("INVALID_REQUEST"))]
+UNKNOWN_MODEL = (error("MODEL_NOT_FOUND"),)
 SAME = [*ask("key_1", FIRST, TOKEN, DONE), *ask("key_2", FIRST, TOKEN, DONE)]
 
 
 def conversation(
     first: Any = (FIRST, TOKEN, DONE), bad: Any = (*BAD_JSON, *BAD_TYPE), again: Any = (FIRST, TOKEN, DONE),
-    model: Any = (error("MODEL_NOT_FOUND"),), keys: Any = SAME, ping: Any = PING, **more: Any,
+    model: Any = UNKNOWN_MODEL, keys: Any = SAME, ping: Any = PING, **more: Any,
 ) -> Probed:  # fmt: skip
     spoken = [*ask("first", *first), *bad, *ask("again", *again), *ask("model", *model), *keys, *ping]
     twin = stream(
