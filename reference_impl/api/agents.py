@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from starlette.responses import Response
@@ -35,6 +36,7 @@ MOST_TOOL_CALLS = 64
 _MAX_STEPS = 8
 _MAX_TOOL_CALLS = 16
 _OUTPUT_TOKENS = 1024
+_STATUSES = {WAITING: WAITING, "error": "failed", None: "running"}
 
 
 def operations(services: Services) -> dict[str, Handler]:
@@ -62,7 +64,11 @@ def operations(services: Services) -> dict[str, Handler]:
         return await once(services, exchange, payload, execute)
 
     async def get_agent_run(exchange: Exchange, run_id: str) -> Response:
-        agent = agent_from((await _find(services, exchange, run_id)).state)
+        run = await _find(services, exchange, run_id)
+        agent = agent_from(run.state)
+        if agent.finish_reason == WAITING and run.status != WAITING:
+            # Being carried on, or cut off by the end of a server while it was.
+            agent = replace(agent, finish_reason=None) if run.status == "running" else broken(agent)
         # Reading costs nothing; the run's usage was reported, and charged, when it was used.
         return json_answer(_content(services, exchange, agent, Usage(), None))
 
@@ -155,6 +161,7 @@ async def _within_time(services: Services, exchange: Exchange, work: Any, agent:
         await services.policies.limits.charge(exchange, services.engine.count(agent.messages))
         raise contract_error(failure) from failure
     except TimeoutError as late:
+        await services.policies.limits.charge(exchange, services.engine.count(agent.messages))
         raise contract_error(ModelTimeoutError(limit_s * 1000, exchange.elapsed_ms)) from late
     await services.policies.limits.charge(exchange, done.usage.total - agent.usage.total)
     return done
@@ -218,7 +225,7 @@ def _content(
     waiting = agent.finish_reason == WAITING
     return {
         "id": agent.id,
-        "status": WAITING if waiting else "failed" if agent.finish_reason == "error" else "complete",
+        "status": _STATUSES.get(agent.finish_reason, "complete"),
         "finish_reason": agent.finish_reason,
         "message": None if agent.text is None else {"role": "assistant", "content": agent.text},
         "steps": agent.steps,

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from sqlalchemy import delete, event
+from sqlalchemy import delete, event, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
@@ -53,6 +53,10 @@ class Database:
                     await connection.execute(delete(table).where(table.c.expires_at <= now))
                 await connection.execute(
                     delete(IDEMPOTENCY).where(IDEMPOTENCY.c.status.is_(None), IDEMPOTENCY.c.boot != self.boot)
+                )
+                # Nobody knows whether the tools of a run that was cut off have acted.
+                await connection.execute(
+                    update(AGENT_RUNS).where(AGENT_RUNS.c.status == "running").values(status="failed")
                 )
         except (DBAPIError, sqlite3.Error) as problem:
             await self.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import uuid
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from reference_server import OTHER_KEY, ReferenceServer
 
 from reference_impl.policies.scopes import grants
+from reference_impl.settings import Settings
 from reference_impl.tools.calculator import evaluate
 from reference_impl.tools.model import ToolError
 
@@ -172,6 +174,22 @@ def test_a_terminal_failure_is_424_and_admits_what_happened(client: httpx.Client
     after = client.get(f"/agent/runs/{waiting.json()['id']}").json()
     assert (after["status"], after["finish_reason"]) == ("failed", "error")
     assert after["tool_calls"][0]["side_effects"] == "possible"
+
+
+def test_a_run_that_a_crash_cut_off_is_failed_and_never_carried_on(tmp_path: Path, memo: str) -> None:
+    settings = Settings(database=str(tmp_path / "state.sqlite"))
+    with ReferenceServer(settings) as server, server.client() as client:
+        waiting = run(client, record(memo))
+        run_id = waiting.json()["id"]
+        assert server.ask(lambda: server.app.services.agent_runs.take(run_id))
+        read = client.get(f"/agent/runs/{run_id}").json()
+        assert (read["status"], read["finish_reason"]) == ("running", None)
+        assert decide(client, waiting, approve=True).status_code == 400
+    with ReferenceServer(settings) as server, server.client() as client:
+        read = client.get(f"/agent/runs/{run_id}").json()
+        assert (read["status"], read["tool_calls"][0]["side_effects"]) == ("failed", "possible")
+        assert decide(client, waiting, approve=True).status_code == 400
+        assert entries(client, memo) == []
 
 
 def test_scopes_hold_at_the_tool_whatever_a_prompt_or_a_document_says(
