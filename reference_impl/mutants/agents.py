@@ -170,7 +170,7 @@ MUTANTS = (
     mutant("scope-in-the-prompt", "AGT-10", "scopes are told to the model and not enforced", policies=_gate(_ScopesInThePrompt)),
     mutant("approval-skipped", "AGT-05 AGT-11", "tools act without approval", policies=_gate(_NoApproval)),
     mutant("step-limit-ignored", "AGT-06", "only a limit of its own ends a run", policies=_gate(_Endless)),
-    mutant("limit-unnamed", "AGT-06", "a run that was ended by a limit says stop", wrap=_runs(lambda b: {**b, "finish_reason": b["finish_reason"] if b["finish_reason"] in ("length", "requires_action") else "stop"})),
+    mutant("agent-limit-unnamed", "AGT-06", "a run that was ended by a limit says stop", wrap=_runs(lambda b: {**b, "finish_reason": b["finish_reason"] if b["finish_reason"] in ("length", "requires_action") else "stop"})),
     mutant("side-effects-not-declared", "AGT-14", "a failed tool never had effects", policies=_gate(_NothingHappened)),
     mutant("side-effects-missing", "AGT-13", "424 without side_effects", wrap=edit_answers(lambda a: a.with_json({"error": {**a.json["error"], "details": {}}}) if a.status == 424 else a)),
     mutant("terminal-failure-as-200", "AGT-13", "a terminal failure reads like an answer", wrap=edit_answers(_swallowed)),
