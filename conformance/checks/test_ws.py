@@ -23,10 +23,8 @@ from conformance.verdict import Inconclusive, NotTested, expect
 from spec.document import load_document
 
 CANCEL_WITHIN = 2.0
-"""Seconds from our `cancel` until the last event of the answer."""
-
-TOLERATED_AFTER_CANCEL = 3
-"""Token events that may have been on their way when the server read our `cancel`."""
+"""Seconds from our `cancel` in which tokens may still arrive that were on their way, and by which the answer has
+ended. Network and a busy machine need some; an answer that goes on for longer was not stopped."""
 
 BAD_MESSAGES = ((b"{", "INVALID_JSON"), (b'{"type": "aiconform-unknown"}', "INVALID_REQUEST"))
 """What the probe sends, and the code that it deserves."""
@@ -205,44 +203,26 @@ def test_a_ping_is_answered(socket_talk: Probed) -> str:
 
 @check("WS-08")
 def test_cancel_stops_the_answer(socket_cancel: Probed) -> str:
-    """After `cancel` at most a few tokens that were on their way, then `cancelled`, then nothing."""
+    """After `cancel` no token but those on their way, then `cancelled`, then nothing."""
     reading = conversation(socket_cancel, "cancel")
     messages = said(reading)
     at = next((n for n, m in enumerate(messages) if m.sender == "client" and m.type == "cancel"), None)
     if at is None or any(m.type in ENDINGS for m in messages[:at]):
         raise Inconclusive("the answer had ended before it was cancelled")
+    within = CANCEL_WITHIN + reading.exchange.lag
     rest = [m for m in messages[at + 1 :] if m.sender == "server"]
     last = next((m for m in rest if m.type in ENDINGS), None)
-    if (
-        last is not None
-        and last.type == "done"
-        and len([m for m in rest if m.type == "token"]) <= TOLERATED_AFTER_CANCEL
-    ):
+    if last is not None and last.type == "done" and last.t - messages[at].t <= within:
         raise Inconclusive("the answer ended while it was cancelled")
-    expect(
-        last is not None and last.type == "cancelled",
-        expected="a cancelled event",
-        seen=last.type if last else "none",
-        at=reading,
-    )
+    seen = last.type if last else "no end"
+    expect(seen == "cancelled", expected="a cancelled event", seen=seen, at=reading)
     assert last is not None
-    tokens = [m for m in rest if m.type == "token"]
-    expect(
-        len(tokens) <= TOLERATED_AFTER_CANCEL,
-        expected=f"at most {TOLERATED_AFTER_CANCEL} tokens that were on their way",
-        seen=f"{len(tokens)} tokens",
-        at=reading,
-    )
-    late = [m for m in rest if m.index > last.index]
-    expect(not late, expected="nothing after cancelled", seen=f"{len(late)} messages", at=reading)
     waited = last.t - messages[at].t
-    expect(
-        waited <= CANCEL_WITHIN,
-        expected=f"cancelled within {CANCEL_WITHIN} s",
-        seen=f"{waited:.2f} s",
-        at=reading,
-    )
-    return f"{len(tokens)} tokens after cancel, cancelled after {waited:.3f} s"
+    expect(waited <= within, expected=f"cancelled within {within:.1f} s", seen=f"{waited:.2f} s", at=reading)
+    late = [m for m in rest if m.index > last.index and m.type in ("token", *ENDINGS)]
+    expect(not late, expected="nothing of the answer after cancelled", seen=f"{len(late)} events", at=reading)
+    tokens = sum(m.type == "token" for m in rest)
+    return f"{tokens} tokens after cancel, cancelled after {waited:.3f} s"
 
 
 @check("WS-09")

@@ -59,7 +59,7 @@ async def socket_talk(session: Session) -> None:
     await session.call("chat_stream", "twin", **asked)
 
 
-@probe(calls=1, operations=("chat_socket",), tokens=200)
+@probe(calls=1, operations=("chat_socket",), tokens=500)
 async def socket_cancel(session: Session) -> None:
     """A long answer that is cancelled after three tokens; then we go on listening."""
     slow = slowed(session, 20)
@@ -82,8 +82,8 @@ async def socket_cancel(session: Session) -> None:
         "cancel",
         script,
         message_id="long",
-        prompt=f"Repeat exactly: {counting(120)}",
-        max_output_tokens=256,
+        prompt=f"Repeat exactly: {counting(240)}",
+        max_output_tokens=400,
         **slow,
     )
 
