@@ -7,8 +7,10 @@ URL ?=
 DIALECT ?= contract
 KEY ?=
 OUT ?= aiconform-report
+# More than cores, since many tests wait: for windows of limits, deadlines and the end of child processes.
+WORKERS ?= 3
 
-.PHONY: help check serve test lint selftest lock editions interop clean
+.PHONY: help check serve test lint selftest lock editions mutants interop clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,7 +34,7 @@ serve: $(STAMP) ## serve the reference on port 8000
 
 test: $(STAMP) ## run all tests with branch coverage
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest -n $(WORKERS) --dist worksteal
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --skip-covered --sort=cover | tail -n 40
 
@@ -53,6 +55,9 @@ lint: $(STAMP) node_modules ## style, types, dependency rule, OpenAPI lint
 
 editions: $(STAMP) ## write the published editions of the contract to dist/
 	$(BIN)/python -m spec.editions dist
+
+mutants: $(STAMP) ## write the index of the mutants, spec/mutants.json
+	$(BIN)/python -m reference_impl.mutants --index spec/mutants.json
 
 lock: ## resolve the dependencies anew into requirements.lock
 	test -x $(BIN)/pip-compile || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet pip-tools; }

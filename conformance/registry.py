@@ -45,7 +45,8 @@ class Check:
 class Probe:
     """What is sent for one area. ``calls`` is the most it sends. ``operations`` are abstract operations
     that the dialect must have, else the probe is skipped. ``phase`` 0 runs first (baseline), 1 runs concurrently,
-    2 runs alone and last (it exhausts limits)."""
+    2 runs alone and last (it exhausts limits). ``computes``: it keeps a core busy, which would falsify the times
+    that other probes measure; so it runs after those of its phase."""
 
     name: str
     function: ProbeFunction
@@ -53,6 +54,7 @@ class Probe:
     operations: tuple[str, ...]
     phase: int
     tokens: int
+    computes: bool = False
 
 
 CHECKS: dict[str, Check] = {}
@@ -75,7 +77,12 @@ def check(requirement: str) -> Callable[[CheckFunction], CheckFunction]:
 
 
 def probe(
-    *, calls: int, operations: tuple[str, ...] = ("chat",), phase: int = 1, tokens: int = 200
+    *,
+    calls: int,
+    operations: tuple[str, ...] = ("chat",),
+    phase: int = 1,
+    tokens: int = 200,
+    computes: bool = False,
 ) -> Callable[[ProbeFunction], ProbeFunction]:
     """Declare a probe; its name is the function's. ``tokens``: the most it may cost in all."""
 
@@ -83,7 +90,7 @@ def probe(
         name = function.__name__
         if name in BROAD:
             raise ValueError(f"'{name}' cannot name a probe")
-        PROBES[name] = Probe(name, function, calls, operations, phase, tokens)
+        PROBES[name] = Probe(name, function, calls, operations, phase, tokens, computes)
         return function
 
     return register

@@ -270,6 +270,11 @@ UNDECIDED: dict[str, tuple[type[Exception], Any, Any]] = {
         burst(refused(), refused("after_wait"), ok("after_second_wait"), principal="main"),
     ),
     "too short to halve": (Inconclusive, NECESSARY, burst(refused(), half_wait="Retry-After is 1 s")),
+    "too late for a half": (
+        Inconclusive,
+        NECESSARY,
+        burst(refused(), ok("half_wait", started_at=1_800_000_002.1)),
+    ),
     "one account": (
         Inconclusive,
         ALONE,
