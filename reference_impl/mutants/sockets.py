@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -135,6 +136,25 @@ def _shorter_limit(answer: Any) -> Any:
     return answer.with_json({**body, "capabilities": {**offered, "websocket": socket}})
 
 
+def _deaf(app: ASGIApp) -> ASGIApp:
+    """Reads six messages. What comes then stays in the buffer, and every ping behind it."""
+
+    async def wrapped(scope: Any, receive: Any, send: Any) -> None:
+        heard = 0
+
+        async def hearing() -> Any:
+            nonlocal heard
+            if heard == 6:
+                await asyncio.Event().wait()
+            message = await receive()
+            heard += message["type"] == "websocket.receive"
+            return message
+
+        await app(scope, hearing if scope["type"] == "websocket" else receive, send)
+
+    return wrapped
+
+
 def _heartbeats(message: Message) -> list[Message]:
     """An event that no client knows before each event."""
     if message["type"] != "websocket.send":
@@ -151,6 +171,7 @@ MUTANTS = (
     mutant("socket-wrong-close-code", "WS-05", "every close is a server error", wrap=_on_sockets(outgoing=_abnormal)),
     mutant("socket-message-limit-unenforced", "WS-05", "the declared size of a message is not enforced", wrap=edit_answers(_shorter_limit)),
     mutant("socket-any-origin", "WS-06", "pages of any origin may connect", policies=_sockets),
+    mutant("socket-deaf", "WS-07", "after six messages nothing is read any more", wrap=_deaf),
     mutant("socket-cancel-ignored", "WS-08", "cancel has no effect", wrap=_on_sockets(incoming=_asked("cancel"))),
     mutant("socket-cancel-unconfirmed", "WS-08", "no cancelled event", wrap=_on_sockets(outgoing=_events(lambda e: None if e.get("type") == "cancelled" else e))),
     mutant("socket-unlimited", "WS-09", "only upgrades are counted", policies=lambda p: replace(p, limits=_UpgradesOnly())),
