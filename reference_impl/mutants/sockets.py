@@ -16,6 +16,8 @@ from reference_impl.policies.limits import FixedWindows
 from reference_impl.policies.sockets import OneSubprotocol
 
 Message = dict[str, Any]
+DEAF_S = 30.0
+"""Longer than any check waits for a pong."""
 
 
 def _on_sockets(
@@ -145,7 +147,8 @@ def _deaf(app: ASGIApp) -> ASGIApp:
         async def hearing() -> Any:
             nonlocal heard
             if heard == 6:
-                await asyncio.Event().wait()
+                await asyncio.sleep(DEAF_S)
+                return {"type": "websocket.disconnect", "code": 1006}
             message = await receive()
             heard += message["type"] == "websocket.receive"
             return message
