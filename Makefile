@@ -9,8 +9,9 @@ KEY ?=
 OUT ?= aiconform-report
 # More than cores, since many tests wait: for windows of limits, deadlines and the end of child processes.
 WORKERS ?= 3
+CASES ?=
 
-.PHONY: help check serve test lint selftest lock editions mutants interop clean
+.PHONY: help check serve test lint selftest bench lock editions mutants interop clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -53,11 +54,17 @@ lint: $(STAMP) node_modules ## style, types, dependency rule, OpenAPI lint
 	$(BIN)/python -m spec.editions dist
 	npm run --silent lint:spec
 
+bench: $(STAMP) ## what the contract costs: reference against bare Starlette, in one run
+	$(BIN)/python tests/bench/contract_overhead.py
+
 editions: $(STAMP) ## write the published editions of the contract to dist/
 	$(BIN)/python -m spec.editions dist
 
 mutants: $(STAMP) ## write the index of the mutants, spec/mutants.json
 	$(BIN)/python -m reference_impl.mutants --index spec/mutants.json
+
+interop: $(STAMP) ## run the suite on real third-party servers, or CASES="…"; writes docs/results/
+	$(BIN)/python tests/interop/run.py $(CASES)
 
 lock: ## resolve the dependencies anew into requirements.lock
 	test -x $(BIN)/pip-compile || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet pip-tools; }
@@ -66,4 +73,4 @@ lock: ## resolve the dependencies anew into requirements.lock
 	  --output-file requirements.lock pyproject.toml
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) node_modules dist aiconform-report .coverage* selftest.json
+	rm -rf $(VENV) node_modules dist aiconform-report .interop .coverage* selftest.json

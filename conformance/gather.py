@@ -91,13 +91,26 @@ def plan(checks: Iterable[Check], dialect: Dialect) -> Plan:
     skipped: list[ProbeRecord] = []
     for name in sorted(wanted, key=lambda n: (PROBES[n].phase, PROBES[n].computes, n)):
         probe = PROBES[name]
-        missing = [op for op in probe.operations if op not in dialect.operations]
-        if missing:
-            reason = f"the dialect {dialect.name} has no operation {', '.join(missing)}"
+        if dialect.name != "contract":
+            probe = replace(probe, calls=probe.vendor_calls)
+        reason = _left_out(probe, dialect)
+        if reason:
             skipped.append(ProbeRecord(name, "skipped", reason))
         else:
             chosen.append(probe)
     return Plan(tuple(chosen), tuple(skipped))
+
+
+def _left_out(probe: Probe, dialect: Dialect) -> str:
+    """Why a probe cannot be sent in this dialect; empty if it can."""
+    missing = [op for op in probe.operations if op not in dialect.operations]
+    if missing:
+        return f"the dialect {dialect.name} has no operation {', '.join(missing)}"
+    if not probe.calls:
+        return "only the contract's own format has this"
+    if probe.provocations and not any(p in dialect.provocations for p in probe.provocations):
+        return f"needs a provocation for '{probe.provocations[0]}', which neither dialect nor target declares"
+    return ""
 
 
 async def gather(
@@ -122,7 +135,8 @@ async def gather(
     progress = Progress(planned)
     interrupted = False
     async with Wire(verify=target.ca_bundle or target.verify) as wire:
-        run = Run(target, dialect, wire, on_call=lambda n: _advance(progress, watch, n))
+        kept = sum(p.calls for p in planned.probes if p.phase == EXHAUSTING)
+        run = Run(target, dialect, wire, on_call=lambda n: _advance(progress, watch, n), kept=kept)
 
         def recorded(missing: str) -> Evidence:
             return _evidence(planned, run, records, missing, started, time.perf_counter() - clock)

@@ -13,6 +13,7 @@ from reference_impl.engine.base import Engine
 from reference_impl.engine.builtin import BuiltinEngine
 from reference_impl.engine.classifier import TrainedClassifier
 from reference_impl.engine.sandbox import SandboxEngine
+from reference_impl.facade.app import FACADE_PATH, facade_app
 from reference_impl.http.entry import Entry
 from reference_impl.http.schema import path_methods
 from reference_impl.http.wiring import connexion_app
@@ -32,10 +33,11 @@ _OPERATIONS = (agents, chat, classify, discovery, models, sockets, turns)
 class ReferenceApp:
     """An ASGI application. Its state opens with the lifespan, or inside `async with app.running():`."""
 
-    def __init__(self, services: Services, http: ASGIApp, socket: ASGIApp) -> None:
+    def __init__(self, services: Services, http: ASGIApp, socket: ASGIApp, facade: ASGIApp) -> None:
         self.services = services
         self._http = http
         self._socket = socket
+        self._facade = facade
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -46,12 +48,14 @@ class ReferenceApp:
         finally:
             self.services.stopping.set()
             await self.services.runs.stop()
+            await self.services.engine.close()
             await self.services.database.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """HTTP requests, WebSockets and the lifespan protocol."""
         if scope["type"] == "http":
-            await self._http(scope, receive, send)
+            inside = scope["path"].startswith(FACADE_PATH + "/")
+            await (self._facade if inside else self._http)(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "websocket":
@@ -93,4 +97,4 @@ def create_app(
     }
     inner = connexion_app(document, policies, settings, handlers)
     entry = Entry(inner, policies, path_methods(document))
-    return ReferenceApp(services, entry, ChatSocket(services, entry))
+    return ReferenceApp(services, entry, ChatSocket(services, entry), facade_app(services))

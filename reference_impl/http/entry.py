@@ -6,14 +6,13 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 
-from connexion.exceptions import ProblemException
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from reference_impl.exchange import Exchange, RequestHeaders, origin_of
 from reference_impl.http.dispatch import CONTEXT
-from reference_impl.http.wiring import admit, unsupported_media_type
+from reference_impl.http.wiring import admit
 from reference_impl.policies import Policies
 from reference_impl.policies.errors import ContractError
 from reference_impl.settings import BASE_PATH
@@ -26,11 +25,17 @@ _NO_STORE = (b"cache-control", b"no-store")
 class Entry:
     """Pure ASGI: chunks pass through untouched, so streams stay streams."""
 
-    def __init__(self, app: ASGIApp, policies: Policies, methods: Mapping[str, tuple[str, ...]]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        policies: Policies,
+        methods: Mapping[str, tuple[str, ...]],
+        base_path: str = BASE_PATH,
+    ) -> None:
         self._app = app
         self._policies = policies
         self._allow = [
-            (re.compile(re.sub(r"\{[^}]+\}", "[^/]+", BASE_PATH + template)), ", ".join(allowed))
+            (re.compile(re.sub(r"\{[^}]+\}", "[^/]+", base_path + template)), ", ".join(allowed))
             for template, allowed in methods.items()
         ]
 
@@ -137,8 +142,6 @@ class Entry:
                 details={"allowed": allow.split(", ")},
                 headers={"Allow": allow},
             )
-        if isinstance(problem, ProblemException) and problem.status == 415:
-            return unsupported_media_type("This operation takes application/json.")
         return None
 
     async def _refuse(self, exchange: Exchange, error: ContractError, send: Send) -> None:

@@ -40,7 +40,7 @@ def compile_operations(document: Mapping[str, Any]) -> Mapping[str, Operation]:
     return _compiled(json.dumps(document))
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=4)
 def _compiled(text: str) -> Mapping[str, Operation]:
     document = json.loads(text)
     compiled: dict[str, Operation] = {}

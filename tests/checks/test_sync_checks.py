@@ -13,6 +13,8 @@ from conformance.verdict import Inconclusive, NotTested, Violation
 
 LIMIT = {"max_output_tokens": 5}
 
+UP = gathered("baseline", answer({"text": "Red."}, role="chat"))
+
 
 def chat(reason: str | None, output: int | None = None, text: str = "one two", **more: Any) -> Reading:
     tokens = {} if output is None else {"tokens_used": {"input": 9, "output": output, "total": 9 + output}}
@@ -157,14 +159,14 @@ def test_sync_07_compares_reasons_where_the_limit_was_reached() -> None:
 
 def test_sync_08_minds_only_a_crash() -> None:
     fine = (chat("stop", role="chat:empty"), answer({}, status=400, role="chat:blank"))
-    sync.test_degenerate_inputs_do_not_break_the_server(gathered("p", *fine))
+    sync.test_degenerate_inputs_do_not_break_the_server(gathered("p", *fine), UP)
     with pytest.raises(Violation, match="chat:one_char"):
         sync.test_degenerate_inputs_do_not_break_the_server(
-            gathered("p", *fine, answer({}, status=500, role="chat:one_char"))
+            gathered("p", *fine, answer({}, status=500, role="chat:one_char")), UP
         )
     with pytest.raises(Inconclusive):
         sync.test_degenerate_inputs_do_not_break_the_server(
-            gathered("p", answer({}, status=429, role="chat:empty"))
+            gathered("p", answer({}, status=429, role="chat:empty")), UP
         )
 
 

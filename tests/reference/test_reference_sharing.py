@@ -10,13 +10,13 @@ import httpx
 from reference_impl.app import create_app
 from reference_impl.http.schema import compile_operations
 from reference_impl.http.specification import specification
-from reference_impl.settings import DEVELOPMENT, Settings, credential
+from reference_impl.settings import BASE_PATH, DEVELOPMENT, Settings, credential
 from spec.document import load_document
 
 
 def test_what_servers_share_is_compiled_once_and_stays_as_it_was() -> None:
-    shared = specification(load_document())
-    assert shared.raw is specification(load_document()).raw
+    shared = specification(load_document(), BASE_PATH)
+    assert shared.raw is specification(load_document(), BASE_PATH).raw
     assert compile_operations(load_document()) is compile_operations(load_document())
     before = json.dumps(shared.raw)
 
@@ -37,13 +37,13 @@ def test_what_servers_share_is_compiled_once_and_stays_as_it_was() -> None:
 
     # Each knows its own key only and counts for itself: five requests, and no more.
     assert asyncio.run(both()) == [[*[200] * 5, 429, 401]] * 2
-    assert json.dumps(specification(load_document()).raw) == before
+    assert json.dumps(specification(load_document(), BASE_PATH).raw) == before
 
 
 def test_another_document_is_not_taken_for_the_known_one() -> None:
     document = load_document()
     document["info"]["title"] = "Another"
-    assert specification(document).raw["info"]["title"] == "Another"
-    assert specification(load_document()).raw["info"]["title"] != "Another"
+    assert specification(document, BASE_PATH).raw["info"]["title"] == "Another"
+    assert specification(load_document(), BASE_PATH).raw["info"]["title"] != "Another"
     del document["paths"]["/chat"]
     assert "chat" not in compile_operations(document)
