@@ -52,7 +52,8 @@ class _Validated:
     def _refuse_unacceptable(self, exchange: Exchange) -> None:
         accept = exchange.headers.all("accept")
         produces = self._operation.produces
-        if any(self._policies.negotiation.accepts(accept, media_type) for media_type in produces):
+        # An operation without a success in HTTP, such as an upgrade, has nothing to negotiate.
+        if not produces or any(self._policies.negotiation.accepts(accept, m) for m in produces):
             return
         raise ContractError(
             "NOT_ACCEPTABLE",
