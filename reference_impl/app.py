@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from reference_impl.api import agents, chat, classify, discovery, models, sockets, turns
+from reference_impl.api import (
+    agents,
+    caller,
+    chat,
+    classify,
+    discovery,
+    estimate,
+    models,
+    sessions,
+    sockets,
+    turns,
+    usage,
+)
 from reference_impl.api.sockets import ChatSocket
 from reference_impl.engine.base import Engine
 from reference_impl.engine.builtin import BuiltinEngine
@@ -17,27 +30,43 @@ from reference_impl.facade.app import FACADE_PATH, facade_app
 from reference_impl.http.entry import Entry
 from reference_impl.http.schema import path_methods
 from reference_impl.http.wiring import connexion_app
+from reference_impl.oauth.server import AuthorizationServer
 from reference_impl.policies import Policies, default_policies
+from reference_impl.policies.auth import BearerCredentials
 from reference_impl.services import Services
 from reference_impl.settings import Settings
 from reference_impl.store.agent_runs import AgentRuns
+from reference_impl.store.codes import Codes
 from reference_impl.store.database import Database
 from reference_impl.store.entries import Entries
 from reference_impl.store.ledger import Ledger
+from reference_impl.store.sessions import Sessions
 from reference_impl.store.turns import Turns
+from reference_impl.store.usage import UsageLog
+from reference_impl.telemetry import NoTelemetry, Telemetry
 from spec.document import load_document
 
-_OPERATIONS = (agents, chat, classify, discovery, models, sockets, turns)
+_OPERATIONS = (
+    agents, caller, chat, classify, discovery, estimate, models, sessions, sockets, turns, usage,
+)  # fmt: skip
 
 
 class ReferenceApp:
     """An ASGI application. Its state opens with the lifespan, or inside `async with app.running():`."""
 
-    def __init__(self, services: Services, http: ASGIApp, socket: ASGIApp, facade: ASGIApp) -> None:
+    def __init__(
+        self,
+        services: Services,
+        http: ASGIApp,
+        socket: ASGIApp,
+        facade: ASGIApp,
+        oauth: AuthorizationServer | None = None,
+    ) -> None:
         self.services = services
         self._http = http
         self._socket = socket
         self._facade = facade
+        self._oauth = oauth
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -48,18 +77,24 @@ class ReferenceApp:
         finally:
             self.services.stopping.set()
             await self.services.runs.stop()
+            await self.services.usage.close()
+            await asyncio.to_thread(self.services.telemetry.close)
             await self.services.engine.close()
             await self.services.database.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """HTTP requests, WebSockets and the lifespan protocol."""
         if scope["type"] == "http":
-            inside = scope["path"].startswith(FACADE_PATH + "/")
-            await (self._facade if inside else self._http)(scope, receive, send)
+            await self._part(scope["path"])(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "websocket":
             await self._socket(scope, receive, send)
+
+    def _part(self, path: str) -> ASGIApp:
+        if path.startswith(FACADE_PATH + "/"):
+            return self._facade
+        return self._oauth if self._oauth is not None and self._oauth.serves(path) else self._http
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -70,7 +105,10 @@ class ReferenceApp:
 
 
 def create_app(
-    settings: Settings | None = None, policies: Policies | None = None, engine: Engine | None = None
+    settings: Settings | None = None,
+    policies: Policies | None = None,
+    engine: Engine | None = None,
+    telemetry: Telemetry | None = None,
 ) -> ReferenceApp:
     """A server of its own: no state is shared with any other in the process.
 
@@ -91,10 +129,32 @@ def create_app(
         turns=Turns(database),
         agent_runs=AgentRuns(database),
         entries=Entries(database),
+        sessions=Sessions(database),
+        usage=UsageLog(database, settings.usage_retention_s),
+        telemetry=telemetry or NoTelemetry(),
     )
     handlers = {
         name: handler for module in _OPERATIONS for name, handler in module.operations(services).items()
     }
     inner = connexion_app(document, policies, settings, handlers)
-    entry = Entry(inner, policies, path_methods(document))
-    return ReferenceApp(services, entry, ChatSocket(services, entry), facade_app(services))
+    entry = Entry(
+        inner,
+        policies,
+        path_methods(document),
+        public_url=settings.auth.public_url,
+        retired=document.get("x-retired", ()),
+        telemetry=services.telemetry,
+    )
+    oauth = _authorization_server(services, entry)
+    return ReferenceApp(services, entry, ChatSocket(services, entry), facade_app(services), oauth)
+
+
+def _authorization_server(services: Services, entry: Entry) -> AuthorizationServer | None:
+    """The server that issues what `BearerCredentials` takes; none beside another authenticator."""
+    auth = services.policies.auth
+    if not isinstance(auth, BearerCredentials):
+        return None
+    codes = Codes(services.database)
+    return AuthorizationServer(
+        services.settings, auth.own_keys, auth.keys, services.policies.grants, codes, entry.open
+    )

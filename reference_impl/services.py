@@ -15,7 +15,10 @@ from reference_impl.store.agent_runs import AgentRuns
 from reference_impl.store.database import Database
 from reference_impl.store.entries import Entries
 from reference_impl.store.ledger import Ledger
+from reference_impl.store.sessions import Sessions
 from reference_impl.store.turns import Turns
+from reference_impl.store.usage import UsageLog
+from reference_impl.telemetry import NoTelemetry, Telemetry
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,9 @@ class Services:
     turns: Turns
     agent_runs: AgentRuns
     entries: Entries
+    sessions: Sessions
+    usage: UsageLog
+    telemetry: Telemetry = field(default_factory=NoTelemetry)
     runs: Runs = field(default_factory=Runs)
     turns_under_way: dict[str, Recording] = field(default_factory=dict)
     turn_gate: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -18,6 +18,9 @@ NEEDS: Mapping[str, str] = {
     "agents": "agent_run",
     "tools": "tools",
     "websocket": "chat_socket",
+    "context": "session_create",
+    "estimation": "estimate",
+    "usage.query": "usage",
 }
 
 

@@ -39,6 +39,10 @@ PARAMETERS = (
     "run_id",
     "decisions",  # which waiting tool calls may run
     "message_id",  # names a message of a WebSocket
+    "session_id",
+    "context_policy",
+    "ttl_seconds",
+    "trace_id",
 )
 
 
@@ -164,6 +168,7 @@ class Dialect:
 
     ``answer`` and ``headers`` have a rule for every name of ``ANSWER_FACTS`` and ``HEADER_FACTS``.
     ``provocations``: call parameters (:data:`PARAMETERS`) that trigger a rare behaviour.
+    ``oauth``: form parameters that make an authorization server do what is rare.
     """
 
     name: str
@@ -180,6 +185,7 @@ class Dialect:
     error: ErrorRules
     stream: StreamRules
     provocations: Mapping[str, Mapping[str, Any]]
+    oauth: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def offer(self, capability: str) -> Offer:
         """The offer of a capability, or of its parent (``rate_limits`` for ``rate_limits.tokens``)."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import replace
 from typing import Any
 
 from starlette.responses import Response
 
+from reference_impl.accounting import account, admit
 from reference_impl.api.agent_loop import WAITING, Agent, advance, agent_from, broken, decided
 from reference_impl.api.failures import contract_error
+from reference_impl.api.notices import note_model
 from reference_impl.api.once import once
 from reference_impl.api.prompts import chosen_model, refuse_over_window, scenario
 from reference_impl.engine.base import EngineError, Message, ModelTimeoutError
@@ -24,7 +26,7 @@ from reference_impl.http.schema import invalid_request
 from reference_impl.policies.errors import ContractError
 from reference_impl.policies.idempotency import Ticket
 from reference_impl.policies.metadata import AnswerFacts, Usage
-from reference_impl.policies.scopes import grants
+from reference_impl.policies.scopes import grants, model_scopes
 from reference_impl.services import Services
 from reference_impl.store.agent_runs import StoredRun
 from reference_impl.store.ledger import StoredAnswer
@@ -49,13 +51,15 @@ def operations(services: Services) -> dict[str, Handler]:
 
     async def run_agent(exchange: Exchange, payload: dict[str, Any]) -> Response:
         agent = _agent(services, payload)
-        model = _model(agent)
-        refuse_over_window(services.engine.count(agent.messages), model)
+        model = _callers_model(services, exchange, agent)
+        tokens = services.engine.count(agent.messages)
+        refuse_over_window(tokens, model)
 
         async def execute(ticket: Ticket | None) -> StoredAnswer:
-            await services.policies.limits.admit_tokens(exchange, services.engine.count(agent.messages))
+            await admit(services, exchange, model, tokens)
             await _rehearse(payload)
-            done = await _within_time(services, exchange, advance(services, exchange, agent), agent)
+            going_on = advance(services, exchange, agent)
+            done = await _accounted(services, exchange, going_on, agent, payload.get("model"))
             status = WAITING if done.finish_reason == WAITING else "complete"
             run = StoredRun(done.id, status, done.stored())
             await services.agent_runs.add(run, exchange.caller.name, services.settings.agent_run_ttl_s)
@@ -77,12 +81,13 @@ def operations(services: Services) -> dict[str, Handler]:
             run = await _find(services, exchange, run_id)
             agent = agent_from(run.state)
             approved = _approved(agent, payload)
+            model = _callers_model(services, exchange, agent)
+            await admit(services, exchange, model, services.engine.count(agent.messages))
             if not await services.agent_runs.take(run_id):
                 raise _not_waiting()
             try:
-                after = await _within_time(
-                    services, exchange, decided(services, exchange, agent, approved), agent
-                )
+                going_on = decided(services, exchange, agent, approved)
+                after = await _accounted(services, exchange, going_on, agent)
             except BaseException:
                 # Some of its calls may have acted: the run must never be carried on a second time.
                 await asyncio.shield(services.agent_runs.save(run_id, "failed", broken(agent).stored()))
@@ -151,20 +156,46 @@ async def _rehearse(payload: Mapping[str, Any]) -> None:
         raise contract_error(failure) from failure
 
 
-async def _within_time(services: Services, exchange: Exchange, work: Any, agent: Agent) -> Agent:
-    """Run the loop; what it took is charged however it ends."""
+def _callers_model(services: Services, exchange: Exchange, agent: Agent) -> Model:
+    """The model of a run, which the caller may call."""
+    model = _model(agent)
+    services.policies.scopes.require(exchange, *model_scopes(model))
+    note_model(exchange, model)
+    return model
+
+
+async def _accounted(
+    services: Services,
+    exchange: Exchange,
+    work: Coroutine[Any, Any, Agent],
+    agent: Agent,
+    requested: str | None = None,
+) -> Agent:
+    """Run the loop within its time; what it took is accounted for however it ends."""
     limit_s = services.settings.sync_max_seconds
+    # What a run that breaks had read at least.
+    used, outcome = Usage(services.engine.count(agent.messages)), "INTERNAL"
     try:
         async with asyncio.timeout(limit_s):
-            done: Agent = await work
+            done = await work
+        used = Usage(done.usage.input - agent.usage.input, done.usage.output - agent.usage.output)
+        outcome = done.finish_reason or "stop"
+        return done
+    except ContractError as refusal:
+        outcome = refusal.code
+        raise
     except EngineError as failure:
-        await services.policies.limits.charge(exchange, services.engine.count(agent.messages))
-        raise contract_error(failure) from failure
+        error = contract_error(failure)
+        outcome = error.code
+        raise error from failure
     except TimeoutError as late:
-        await services.policies.limits.charge(exchange, services.engine.count(agent.messages))
-        raise contract_error(ModelTimeoutError(limit_s * 1000, exchange.elapsed_ms)) from late
-    await services.policies.limits.charge(exchange, done.usage.total - agent.usage.total)
-    return done
+        error = contract_error(ModelTimeoutError(limit_s * 1000, exchange.elapsed_ms))
+        outcome = error.code
+        raise error from late
+    finally:
+        await account(
+            services, exchange, _model(agent), used, operation="agent", outcome=outcome, requested=requested
+        )
 
 
 async def _find(services: Services, exchange: Exchange, run_id: str) -> StoredRun:

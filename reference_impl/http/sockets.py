@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -75,8 +76,8 @@ async def accept(entry: Entry, exchange: Exchange, receive: Receive, send: Send,
 
 async def refuse(
     entry: Entry, policies: Policies, exchange: Exchange, error: ContractError, receive: Receive, send: Send
-) -> None:
-    """Answer the upgrade with an error, as any other request."""
+) -> int:
+    """Answer the upgrade with an error, as any other request; its status."""
     await receive()
     rendered = policies.errors.render(error, exchange)
     own = [(name.lower().encode(), value.encode("latin-1")) for name, value in rendered.headers]
@@ -87,3 +88,24 @@ async def refuse(
     headers = entry.headers(exchange, own)
     await send({"type": "websocket.http.response.start", "status": rendered.status, "headers": headers})
     await send({"type": "websocket.http.response.body", "body": rendered.body})
+    return rendered.status
+
+
+def event_of(block: bytes) -> dict[str, Any] | None:
+    """The JSON of a server-sent event block, None for the terminal and for comments."""
+    for line in block.split(b"\n"):
+        if line.startswith(b"data: {"):
+            event: dict[str, Any] = json.loads(line[len(b"data: ") :])
+            return event
+    return None
+
+
+def named(event: dict[str, Any], message_id: str | None) -> dict[str, Any]:
+    """The event as part of the answer to a message, if that has a name."""
+    return event if message_id is None else {**event, "reply_to": message_id}
+
+
+def message_id_of(message: Any) -> str | None:
+    """The name of a message, also of one that is wrong otherwise; None for one without a usable name."""
+    found = message.get("message_id") if isinstance(message, dict) else None
+    return found if isinstance(found, str) and 0 < len(found) <= 128 else None

@@ -36,7 +36,10 @@ class _Validated:
         """Refuse, or put query parameters and `payload` into the context for the handler."""
         context = scope["extensions"][CONTEXT]
         exchange: Exchange = context["exchange"]
+        exchange.route = self._operation.path
         self._policies.versioning.check(exchange.headers)
+        if self._operation.notice is not None:
+            exchange.notices.append(self._operation.notice)
         self._refuse_unacceptable(exchange)
         if self._operation.query:
             query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
@@ -53,7 +56,9 @@ class _Validated:
         accept = exchange.headers.all("accept")
         produces = self._operation.produces
         # An operation without a success in HTTP, such as an upgrade, has nothing to negotiate.
-        if not produces or any(self._policies.negotiation.accepts(accept, m) for m in produces):
+        if not produces or any(
+            self._policies.negotiation.accepts(accept, media_type) for media_type in produces
+        ):
             return
         raise ContractError(
             "NOT_ACCEPTABLE",

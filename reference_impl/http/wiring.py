@@ -40,7 +40,7 @@ def connexion_app(
         __name__,
         middlewares=[StrictRouting, SecurityMiddleware, validated, Dispatch],
         resolver=Resolver(_lookup(handlers)),
-        security_map={"bearer": _bearer(policies)},
+        security_map={"bearer": _bearer(policies)},  # see specification()
     )
     # No redirects to "the same path with a slash": an unknown path is not found.
     dispatch: Any = app.middleware.app
@@ -60,7 +60,7 @@ def exchange_of(scope: Scope) -> Exchange:
 
 async def admit(policies: Policies, exchange: Exchange) -> None:
     """Authenticate the caller and count the request, in this order: a 401 costs nobody anything."""
-    exchange.principal = policies.auth.authenticate(exchange.headers)
+    exchange.principal = await policies.auth.authenticate(exchange)
     await policies.limits.admit_request(exchange)
 
 
@@ -78,10 +78,12 @@ def _bearer(policies: Policies) -> type:
     """A Connexion security handler: wherever the document demands a bearer token, our policies admit."""
 
     class Bearer:
-        def get_fn(self, _scheme: object, _scopes: object) -> Callable[[Any], Awaitable[dict[str, str]]]:
+        def get_fn(self, _scheme: object, scopes: list[str]) -> Callable[[Any], Awaitable[dict[str, str]]]:
             async def verify(request: Any) -> dict[str, str]:
                 exchange = exchange_of(request.scope)
                 await admit(policies, exchange)
+                for scope in scopes:
+                    policies.scopes.require(exchange, scope)
                 return {"sub": exchange.caller.name}
 
             return verify

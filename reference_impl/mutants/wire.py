@@ -215,3 +215,24 @@ def _edited(body: bytes, edit: Callable[[dict[str, Any]], dict[str, Any]]) -> by
     except ValueError:
         return body
     return json.dumps(edit(value)).encode() if isinstance(value, dict) else body
+
+
+def on_status(status: int, edit: Callable[[Answer], Answer]) -> Callable[[ASGIApp], ASGIApp]:
+    """Rewrite the answers of one status."""
+    return edit_answers(lambda a: edit(a) if a.status == status else a)
+
+
+def at_path(ending: str, edit: Callable[[Answer], Answer]) -> Callable[[ASGIApp], ASGIApp]:
+    """Rewrite the answers of the paths with this ending."""
+    return edit_answers(lambda a: edit(a) if a.scope["path"].endswith(ending) else a)
+
+
+def header_on(status: int, name: bytes, value: bytes | None) -> Callable[[ASGIApp], ASGIApp]:
+    """Set a header of all answers of one status, or take it away."""
+
+    def edit(seen: int, headers: Headers) -> Headers:
+        if seen != status:
+            return headers
+        return without(headers, name) if value is None else with_header(headers, name, value)
+
+    return edit_heads(edit)

@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reference_server import OTHER_KEY, ReferenceServer
 
-from reference_impl.policies.scopes import grants
 from reference_impl.settings import Settings
 from reference_impl.tools.calculator import evaluate
 from reference_impl.tools.model import ToolError
@@ -242,18 +241,3 @@ def test_nothing_but_arithmetic_is_evaluated(text: str) -> None:
 def test_other_expressions_are_refused(text: str) -> None:
     with pytest.raises(ToolError):
         evaluate(text)
-
-
-@pytest.mark.parametrize(
-    ("held", "wanted", "granted"),
-    [
-        ({"*"}, "actions:x:execute", True),
-        ({"actions:*:execute"}, "actions:x:execute", True),
-        ({"actions:x:execute"}, "actions:x:execute", True),
-        ({"actions:x:execute"}, "actions:y:execute", False),
-        ({"actions:*"}, "actions:x:execute", False),
-        (set(), "actions:x:execute", False),
-    ],
-)
-def test_scopes_cover_part_by_part(held: set[str], wanted: str, granted: bool) -> None:
-    assert grants(frozenset(held), wanted) is granted

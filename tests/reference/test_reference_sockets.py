@@ -176,6 +176,23 @@ def test_idle_is_4408(slow: ReferenceServer) -> None:
         assert closing(socket) == 4408
 
 
+def test_idle_is_counted_from_the_last_answer(slow: ReferenceServer) -> None:
+    with opened(slow) as socket:
+        ask(socket, "Repeat exactly: " + "word " * 25)
+        ended = answer(socket)[-1]
+        since = time.monotonic()
+        assert ended["type"] == "done"
+        assert closing(socket) == 4408
+        assert time.monotonic() - since > 0.25
+
+
+def test_a_name_is_free_once_its_answer_has_ended(reference: ReferenceServer) -> None:
+    with opened(reference) as socket:
+        for _ in range(30):
+            ask(socket, "Repeat exactly: a")
+            assert answer(socket)[-1]["type"] == "done"
+
+
 @pytest.mark.parametrize("key", [{}, {"idempotency_key": "socket-cancelled"}])
 def test_cancel_stops_the_generation(slow: ReferenceServer, key: dict[str, str]) -> None:
     gauge = slow.app.services.engine.gauge
