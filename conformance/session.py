@@ -77,6 +77,8 @@ class Run:
         self._kept = kept
         self._lines: dict[Principal, asyncio.Lock] = {}
         self.slots = asyncio.Semaphore(target.concurrency)
+        self.capabilities: Reading | None = None
+        self.reading_capabilities = asyncio.Lock()
 
     def admit(self) -> None:
         """Count one call, or raise :class:`RunStopped`."""
@@ -200,6 +202,18 @@ class Session:
         if body is not None:
             sent = replace(sent, body=body)
         return await self._send(sent, operation, role, principal, params, headers, hang_up, limits)
+
+    async def capabilities(self) -> Reading:
+        """What the API says that it offers, for a probe that has to know it. Sent once a run, not once a probe.
+
+        The exchange belongs to the probe that asked first. A check that judges this document needs a call of its own
+        probe.
+        """
+        async with self._run.reading_capabilities:
+            known = self._run.capabilities
+            if known is None or not known.ok:
+                known = self._run.capabilities = await self.call("capabilities", "capabilities")
+            return known
 
     async def socket(
         self,

@@ -92,7 +92,7 @@ async def socket_cancel(session: Session) -> None:
 async def socket_refusals(session: Session) -> None:
     """Upgrades without a key, with a wrong one, with an unknown subprotocol, from a foreign page; and one message
     that is too big."""
-    declared = await session.call("capabilities", "capabilities")
+    declared = await session.capabilities()
     about = socket_capability(declared.body)
     session.notes["origins"] = about.get("origins")
 
@@ -115,7 +115,7 @@ async def socket_refusals(session: Session) -> None:
 @probe(calls=2, operations=("chat_socket", "capabilities"), tokens=0)
 async def socket_too_big(session: Session) -> None:
     """A message one byte larger than the server says it takes."""
-    declared = await session.call("capabilities", "capabilities")
+    declared = await session.capabilities()
     limit = socket_capability(declared.body).get("max_message_bytes")
     if not isinstance(limit, int) or not 0 < limit <= LARGEST_MESSAGE:
         session.notes["limit"] = None
