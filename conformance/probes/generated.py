@@ -39,7 +39,15 @@ _MOST = max(EXAMPLES.values())
 _GENERATING = threading.Lock()
 """Hypothesis cannot run in two threads at once, and the selftest runs many targets in one process."""
 
-_IMPLIED = {"user-agent", "accept-encoding", "connection", "content-length", "host", "authorization"}
+_IMPLIED = {
+    "user-agent",
+    "accept-encoding",
+    "connection",
+    "content-length",
+    "host",
+    "authorization",
+    "x-schemathesis-testcaseid",
+}
 
 
 @dataclass(frozen=True)
