@@ -55,6 +55,7 @@ SAFE_NAME = re.compile(
 _REDACTED = re.compile(r"([A-Za-z0-9]+ )?\[redacted \d+ chars\]")
 _HEX = re.compile(r"(%|\\\\u00)([0-9a-fA-F]{2})")
 WITH_SCHEME = frozenset({"authorization", "proxy-authorization"})
+CREDENTIAL_HEADERS = WITH_SCHEME | {"api-key", "x-api-key", "x-goog-api-key"}
 SCHEMES = frozenset({"basic", "bearer", "digest", "dpop", "apikey", "token", "aws4-hmac-sha256"})
 """Only these are shown: a bare key with a space in it has no scheme."""
 
