@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from reference_impl.api import (
+    agents,
     caller,
     chat,
     classify,
@@ -17,13 +18,15 @@ from reference_impl.api import (
     jobs,
     models,
     sessions,
+    sockets,
     turns,
     usage,
     webhooks,
 )
+from reference_impl.api.sockets import ChatSocket
 from reference_impl.engine.base import Engine
 from reference_impl.engine.builtin import BuiltinEngine
-from reference_impl.engine.classifier import KeywordClassifier
+from reference_impl.engine.classifier import TrainedClassifier
 from reference_impl.engine.sandbox import SandboxEngine
 from reference_impl.facade.app import FACADE_PATH, facade_app
 from reference_impl.http.entry import Entry
@@ -34,8 +37,10 @@ from reference_impl.policies import Policies, default_policies
 from reference_impl.policies.auth import BearerCredentials
 from reference_impl.services import Services
 from reference_impl.settings import Settings
+from reference_impl.store.agent_runs import AgentRuns
 from reference_impl.store.codes import Codes
 from reference_impl.store.database import Database
+from reference_impl.store.entries import Entries
 from reference_impl.store.jobs import Jobs
 from reference_impl.store.ledger import Ledger
 from reference_impl.store.sessions import Sessions
@@ -46,18 +51,27 @@ from reference_impl.telemetry import NoTelemetry, Telemetry
 from reference_impl.work.workers import Workers
 from spec.document import load_document
 
-_OPERATIONS = (caller, chat, classify, discovery, estimate, jobs, models, sessions, turns, usage, webhooks)
+_OPERATIONS = (
+    agents, caller, chat, classify, discovery, estimate, jobs, models, sessions, sockets, turns, usage,
+    webhooks,
+)  # fmt: skip
 
 
 class ReferenceApp:
     """An ASGI application. Its state opens with the lifespan, or inside `async with app.running():`."""
 
     def __init__(
-        self, services: Services, http: ASGIApp, facade: ASGIApp, oauth: AuthorizationServer | None = None
+        self,
+        services: Services,
+        http: ASGIApp,
+        socket: ASGIApp,
+        facade: ASGIApp,
+        oauth: AuthorizationServer | None = None,
     ) -> None:
         self.services = services
         self._http = http
         self._workers = Workers(services)
+        self._socket = socket
         self._facade = facade
         self._oauth = oauth
 
@@ -78,14 +92,13 @@ class ReferenceApp:
             await self.services.database.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """HTTP requests and the lifespan protocol; anything else is refused by its absence."""
+        """HTTP requests, WebSockets and the lifespan protocol."""
         if scope["type"] == "http":
             await self._part(scope["path"])(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "websocket":
-            await receive()
-            await send({"type": "websocket.close", "code": 1000})
+            await self._socket(scope, receive, send)
 
     def _part(self, path: str) -> ASGIApp:
         if path.startswith(FACADE_PATH + "/"):
@@ -120,13 +133,15 @@ def create_app(
         policies=policies,
         document=document,
         engine=SandboxEngine(engine or BuiltinEngine(settings.first_token_ms, settings.token_ms)),
-        classifier=KeywordClassifier(),
+        classifier=TrainedClassifier(),
         database=database,
         ledger=Ledger(database),
         turns=Turns(database),
         jobs=Jobs(database, outbox),
         webhooks=Webhooks(database),
         outbox=outbox,
+        agent_runs=AgentRuns(database),
+        entries=Entries(database),
         sessions=Sessions(database),
         usage=UsageLog(database, settings.usage_retention_s),
         telemetry=telemetry or NoTelemetry(),
@@ -143,7 +158,8 @@ def create_app(
         retired=document.get("x-retired", ()),
         telemetry=services.telemetry,
     )
-    return ReferenceApp(services, entry, facade_app(services), _authorization_server(services, entry))
+    oauth = _authorization_server(services, entry)
+    return ReferenceApp(services, entry, ChatSocket(services, entry), facade_app(services), oauth)
 
 
 def _authorization_server(services: Services, entry: Entry) -> AuthorizationServer | None:

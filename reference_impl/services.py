@@ -11,7 +11,9 @@ from reference_impl.engine.base import Classifier, Engine
 from reference_impl.policies import Policies
 from reference_impl.runs import Recording, Runs
 from reference_impl.settings import Settings
+from reference_impl.store.agent_runs import AgentRuns
 from reference_impl.store.database import Database
+from reference_impl.store.entries import Entries
 from reference_impl.store.jobs import Jobs
 from reference_impl.store.ledger import Ledger
 from reference_impl.store.sessions import Sessions
@@ -37,6 +39,8 @@ class Services:
     jobs: Jobs
     webhooks: Webhooks
     outbox: Outbox
+    agent_runs: AgentRuns
+    entries: Entries
     sessions: Sessions
     usage: UsageLog
     wakeups: Wakeups = field(default_factory=Wakeups)
