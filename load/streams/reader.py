@@ -111,8 +111,6 @@ def _rest(plan: StreamPlan, record: StreamRecord, index: int, name: str, documen
     shape = plan.shape(name, document)
     usage: dict[str, int] = {}
     for fact, reader in shape.facts:
-        if fact == "sequence_number" or fact == "trace_id":
-            continue
         value = reader(document)
         if value is None:
             continue
@@ -130,10 +128,10 @@ def _rest(plan: StreamPlan, record: StreamRecord, index: int, name: str, documen
         record.usages.append(usage)
     if plan.is_contract and name == "done" and type(document) is dict and type(document.get("text")) is str:
         record.final_text = document["text"]
-    error = plan.rules.error
-    if shape.maybe_error and error is not None and error.applies(name, document):
-        facts = error_facts(plan.dialect, document)
-        record.errors.append((index, facts["code"], facts["message"]))
+    if shape.maybe_error:
+        error = error_facts(plan.dialect, name, document)
+        if error is not None:
+            record.errors.append((index, *error))
 
 
 def _final_usage(plan: StreamPlan, record: StreamRecord) -> None:

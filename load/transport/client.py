@@ -77,7 +77,8 @@ class Pool:
 class Client:
     """All exchanges of one process with one endpoint.
 
-    ``lag`` is called every 50 ms with the seconds by which the loop came late.
+    ``lags`` gets, every 50 ms, the seconds by which the loop came late; ``worst_lag`` is the worst since the
+    start: what a judgement about time grants the server.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -85,6 +86,7 @@ class Client:
         self.active: set[Exchange] = set()
         self.connections = 0
         self.lags: list[float] = []
+        self.worst_lag = 0.0
         self._sweeper: gevent.Greenlet | None = None
 
     def start(self) -> None:
@@ -148,7 +150,9 @@ class Client:
         while True:
             gevent.sleep(max(0.0, due - perf_counter()))
             now = perf_counter()
-            self.lags.append(max(0.0, now - due))
+            lag = max(0.0, now - due)
+            self.lags.append(lag)
+            self.worst_lag = max(lag, self.worst_lag)
             due = now + SWEEP
             for exchange in [e for e in self.active if e.deadline <= now]:
                 exchange.expire(now)
