@@ -90,7 +90,7 @@ class Caller:
         start = begun if intended is None else intended
         reply = self.client.send(pool, raw)
         ended = reply.t_end if reply.t_end is not None else perf_counter()
-        seen = Observation(label or operation, ended - start, max(0.0, begun - start), reply.status)
+        seen = Observation(label or operation, ended - start, status=reply.status)
         seen.size = reply.size
         if reply.t_first is not None:
             seen.ttfb = reply.t_first - start

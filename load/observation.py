@@ -11,7 +11,7 @@ from load.ledger import Broken
 class Observation:
     """One finished request. Times in seconds; the clock starts at the *intended* start.
 
-    ``lag``: by how much the request began later than intended (0 in a closed loop). ``code``: the contract's
+    ``lag``: by how much the action began later than intended (None in a closed loop). ``code``: the contract's
     error code, the vendor's, ``HTTP 500``, or the kind of failure (``reset``); empty for a success.
     ``gaps``: between receives that brought text. ``coalesced``: events whose gap to the one before is unknown,
     because one receive brought both.
@@ -19,7 +19,7 @@ class Observation:
 
     operation: str
     e2e: float
-    lag: float = 0.0
+    lag: float | None = None
     status: int | None = None
     code: str = ""
     ttfb: float | None = None

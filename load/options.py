@@ -6,6 +6,7 @@ import argparse
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from conformance.dialects.model import Dialect, DialectError, load_dialect
 from conformance.target import Limits, Target, TargetError
@@ -40,13 +41,14 @@ class Config:
     extra: Mapping[str, str] = field(default_factory=dict)
 
 
-def add_options(parser: argparse.ArgumentParser, **hidden: bool) -> None:
-    """Add the options to a parser, ours or Locust's (which takes ``is_secret`` and ``include_in_web_ui``)."""
+def add_options(parser: argparse.ArgumentParser, locust: bool = False) -> None:
+    """Add the options to our own parser, or to Locust's, whose web UI must not show a key."""
 
-    def add(name: str, **keywords: object) -> None:
-        if name.endswith("key") and hidden:
-            keywords |= {"is_secret": True, "include_in_web_ui": False}
-        group.add_argument(name, **keywords)  # type: ignore[arg-type]
+    def add(name: str, **keywords: Any) -> None:
+        if locust and name.endswith("key"):
+            parser.add_argument(name, is_secret=True, include_in_web_ui=False, **keywords)  # type: ignore[call-arg]
+        else:
+            group.add_argument(name, **keywords)
 
     group = parser.add_argument_group("target")
     add("--dialect", default="contract", help="the wire format: a built-in dialect or a YAML file")

@@ -1,0 +1,238 @@
+"""One process's part of a run: it performs actions, counts them, and stops itself."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from time import perf_counter, process_time
+from typing import Any
+
+import gevent
+from gevent.pool import Group
+
+from conformance.evidence import Principal
+from conformance.wire.redact import Scrubber
+from load.calls import Called, Caller
+from load.gate import Gate
+from load.observation import Observation
+from load.options import Config
+from load.slo import Goodput
+from load.tally import Tally
+from load.transport.client import Client, Endpoint, Pool
+
+Watch = Callable[[Observation], None]
+"""Told of every finished call, for Locust's own statistics."""
+
+EXCERPT = 400
+
+
+class Stopped(Exception):  # noqa: N818 - a signal
+    """The run is over; nothing more may be sent."""
+
+
+class Engine:
+    """Sends through one client, counts into one tally. ``shard`` of ``shards`` processes."""
+
+    def __init__(
+        self, config: Config, goodput: Goodput, *, shard: int = 0, shards: int = 1, watch: Watch | None = None
+    ) -> None:
+        self.config, self.goodput = config, goodput
+        self.shard, self.shards, self.watch = shard, shards, watch
+        target = config.target
+        endpoint = Endpoint.of(
+            target.base_url,
+            total=target.limits.total,
+            verify=target.verify,
+            ca_bundle=target.ca_bundle,
+        )
+        self.client = Client(endpoint)
+        self.caller = Caller(config.dialect, target, self.client)
+        self.tally = Tally()
+        self.pool = Pool()  # of an open loop
+        self.dice = random.Random(f"{config.seed}/{shard}")
+        self.caps = config.caps.share(shards)
+        self.stopped = ""
+        self.begun = perf_counter()
+        self.busy = 0
+        self.sent = self.tokens_in = self.tokens_out = 0
+        self.gates: dict[str, Gate] = {}
+        self.greenlets = Group()
+        self._scrubber = Scrubber(list(target.keys.values()))
+        self._cpu = process_time()
+        self._numbers = 0
+        self._previous: Observation | None = None
+
+    # ---- life
+
+    def start(self) -> None:
+        self.begun = perf_counter()
+        self._cpu = process_time()
+        self.client.start()
+        self.greenlets.spawn(self._sample)
+
+    def stop(self, reason: str = "") -> None:
+        """Send nothing more. Calls under way are cut when their greenlets end."""
+        self.stopped = self.stopped or reason or "the run has ended"
+
+    def drain(self, seconds: float) -> None:
+        """Let calls under way end, for at most so long."""
+        limit = perf_counter() + seconds
+        while self.busy and perf_counter() < limit:
+            gevent.sleep(0.02)
+
+    def close(self) -> None:
+        """End everything. Calls that are still open are counted as unfinished, and cut."""
+        self.stop()
+        self.tally.own["unfinished"] += self.busy
+        self.greenlets.kill(block=False)
+        self.client.stop()
+        self.pool.close()
+
+    @property
+    def elapsed(self) -> float:
+        return perf_counter() - self.begun
+
+    def take(self) -> Tally:
+        """What was counted since the last time. The engine goes on with an empty tally."""
+        tally, fresh = self.tally, Tally()
+        self._collect(tally)
+        self.tally = fresh
+        for gate in self.gates.values():
+            gate.ledger = fresh.ledger
+        return tally
+
+    # ---- calls
+
+    def call(
+        self,
+        operation: str,
+        params: dict[str, Any],
+        pool: Pool,
+        *,
+        principal: Principal = "main",
+        intended: float | None = None,
+        label: str | None = None,
+        cache: str | None = None,
+        obey: bool = True,
+    ) -> Called:
+        """One call, counted. An obeying caller waits for its key first, and again after each 429 that tells it
+        how long; every refusal is counted too.
+
+        Raises:
+            Stopped: the run is over, or a cap is reached.
+        """
+        gate = self.gate(principal)
+        patience = 3 if obey else 0
+        lag = None if intended is None else max(0.0, perf_counter() - intended)
+        while True:
+            scout = clean = False
+            if obey and gate.closed_until:
+                may_go, scout = gate.enter(self.begun + self.caps.seconds)
+                if not may_go:
+                    raise Stopped
+                clean = scout and gate.is_clean()
+                if self.config.plan is None or scout:
+                    intended = None  # an obedient wait is not the server's time
+            called = None
+            try:
+                self._admit()
+                gate.sent()
+                self.busy += 1
+                try:
+                    called = self.caller.call(
+                        operation, params, pool,
+                        principal=principal, intended=intended, label=label, cache=cache,
+                    )  # fmt: skip
+                finally:
+                    self.busy -= 1
+                    gate.answered()
+            finally:
+                if scout:
+                    refused = called is not None and called.seen.status == 429
+                    accepted = called is not None and 200 <= (called.seen.status or 0) < 300
+                    gate.scouted(refused, accepted, clean, f"{self.shard}-{self._numbers + 1}")
+            seen = called.seen
+            seen.lag, lag = lag, None
+            self.count(called)
+            if seen.status != 429 or not obey or seen.retry_after is None:
+                return called
+            gate.refuse(seen.retry_after)
+            patience -= 1
+            if patience <= 0:
+                return called
+            intended = None
+
+    def count(self, called: Called) -> None:
+        """Count a finished call and keep an excerpt of what it broke."""
+        seen = called.seen
+        self._numbers += 1
+        self.tokens_in += seen.tokens_in
+        self.tokens_out += seen.tokens_out
+        exchange = f"{self.shard}-{self._numbers}"
+        if called.reply.t_begun - self.begun < self.config.warmup:
+            self.tally.own["warmup"] += 1
+            self.tally.ledger.judged(seen.judged)
+            for broken in seen.broken:
+                self.tally.ledger.broken(broken, exchange)
+            return
+        if seen.lag is not None:
+            self.tally.lag.add(seen.lag)
+        at = int((called.reply.t_end or perf_counter()) - self.begun)
+        self.tally.add(seen, at, self.goodput.good(seen), exchange)
+        if seen.broken:
+            self._excerpt(called, exchange)
+        if self.watch is not None:
+            self.watch(seen)
+
+    def gate(self, principal: str) -> Gate:
+        found = self.gates.get(principal)
+        if found is None:
+            found = self.gates[principal] = Gate(self.tally.ledger, exclusive=self.shards == 1)
+        return found
+
+    def _admit(self) -> None:
+        if self.stopped:
+            raise Stopped
+        caps = self.caps
+        reason = caps.exceeded(self.sent, self.tokens_in, self.tokens_out)
+        if reason:
+            self.stop(reason)
+            raise Stopped
+        self.sent += 1
+        self.tally.own["sent"] += 1
+
+    def _excerpt(self, called: Called, exchange: str) -> None:
+        """Show the bytes around the first violation in the samples, without secrets."""
+        body = called.reply.body
+        for broken in called.seen.broken:
+            place = broken.where.removeprefix("byte ")
+            at = int(place) if place.isdigit() else 0
+            start = max(0, min(at, len(body)) - EXCERPT // 2)
+            text = self._scrubber.scrub(body[start : start + EXCERPT]).decode("utf-8", "backslashreplace")
+            for sample in self.tally.ledger.record(broken.requirement).samples:
+                if sample["exchange"] == exchange:
+                    sample["excerpt"] = text
+
+    # ---- our own state
+
+    def _sample(self) -> None:
+        """Once a second: the processor's share that we use, and the busiest moment."""
+        due = perf_counter()
+        while True:
+            due += 1.0
+            for _ in range(10):
+                gevent.sleep(0.1)
+                second = self.tally.second(int(self.elapsed))
+                second.counts["busy"] = max(second.counts["busy"], self.busy)
+            used = process_time()
+            now = perf_counter()
+            self.tally.cpu.append((used - self._cpu) / max(1e-9, now - due + 1.0))
+            self._cpu, due = used, now
+            if self.elapsed > self.caps.seconds:
+                self.stop(f"the cap of {self.caps.seconds:g} seconds is reached")
+
+    def _collect(self, tally: Tally) -> None:
+        lags, self.client.lags = self.client.lags, []
+        tally.loop_lag.extend(lags)
+        tally.own["connections"] += self.client.connections
+        self.client.connections = 0

@@ -1,0 +1,99 @@
+"""``locust -f load/locustfile.py --host http://127.0.0.1:8000/api/v1 --key sk-demo``: every Locust flag works.
+
+The users speak a dialect (``--dialect``), latency comes from the arrival of bytes, and the contract is checked on
+every answer. Locust's own statistics and web UI show what they always show; the report of this tool is written
+to ``--out`` when the test ends.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import gevent
+from locust import User, events, task
+from locust.runners import WorkerRunner
+
+from load.engine import Stopped
+from load.errors import USAGE, LoadError
+from load.live import Dashboard
+from load.options import add_options
+from load.report.write import finish
+from load.session import Session
+from load.users.actions import act
+from load.users.actor import Actor, make_actor
+
+_sessions: dict[int, Session] = {}
+
+
+@events.init_command_line_parser.add_listener
+def _options(parser: Any, **_: object) -> None:
+    add_options(parser, locust=True)
+
+
+@events.init.add_listener
+def _init(environment: Any, **_: object) -> None:
+    session = _sessions[id(environment)] = Session(environment)
+    options = environment.parsed_options
+    if isinstance(environment.runner, WorkerRunner):
+        return
+    if options.headless:
+        try:
+            session.prepare()  # before a user is started, so that a wrong option is one line
+        except LoadError as error:
+            sys.stderr.write(f"aiconform: {error}\n")
+            sys.exit(USAGE)
+        Dashboard(session).start()
+    else:
+        environment.events.test_stop.add_listener(lambda **_: gevent.spawn_later(4.0, finish, session))
+
+
+@events.quitting.add_listener
+def _quitting(environment: Any, **_: object) -> None:
+    session = _sessions[id(environment)]
+    if isinstance(environment.runner, WorkerRunner):
+        environment.process_exit_code = 0
+        return
+    if session.problem:
+        sys.stderr.write(f"aiconform: {session.problem}\n")
+        environment.process_exit_code = USAGE
+    elif session.begun:
+        session.ended = session.ended or session.begun + session.elapsed
+        environment.process_exit_code = finish(session)
+
+
+class AiUser(User):
+    """A user of a closed loop. In an open loop it only keeps Locust's runner running."""
+
+    actor: Actor | None = None
+
+    def wait_time(self) -> float:
+        config = self._session().config
+        low, high = config.think if config is not None else (0.0, 0.0)
+        return low if low == high else self._actor().dice.uniform(low, high)
+
+    @task
+    def perform(self) -> None:
+        """One action of the mix."""
+        session = self._session()
+        if session.config is None or session.config.plan is not None or session.engine is None:
+            gevent.sleep(0.2)
+            return
+        try:
+            act(self._actor())
+        except Stopped:
+            gevent.sleep(0.2)
+
+    def on_stop(self) -> None:
+        if self.actor is not None:
+            self.actor.pool.close()
+
+    def _session(self) -> Session:
+        return _sessions[id(self.environment)]
+
+    def _actor(self) -> Actor:
+        if self.actor is None:
+            engine = self._session().engine
+            assert engine is not None
+            self.actor = make_actor(engine)
+        return self.actor
