@@ -41,6 +41,8 @@ class Called:
     record: StreamRecord | None = None
     exchange: Exchange | None = None
     facts: Facts | None = None
+    start: float = 0.0
+    pending: bool = False
 
     @property
     def text(self) -> str:
@@ -78,11 +80,13 @@ class Caller:
         intended: float | None = None,
         label: str | None = None,
         cache: str | None = None,
+        defer: bool = False,
     ) -> Called:
         """Send one request and read what came.
 
         ``intended`` is when it should have begun (monotonic clock): latency counts from there. ``cache`` names
-        requests that are the same byte for byte, so that they are rendered once.
+        requests that are the same byte for byte, so that they are rendered once. With ``defer`` a stream is
+        left ``pending``, to be read by :meth:`finish` when there is time.
         Raises ``UnsupportedOperation`` if the dialect cannot send it.
         """
         sent, raw = self._request(operation, params, principal, cache)
@@ -94,10 +98,12 @@ class Caller:
         seen.size = reply.size
         if reply.t_first is not None:
             seen.ttfb = reply.t_first - start
-        called = Called(seen, reply, sent)
+        called = Called(seen, reply, sent, start=start)
         status = reply.status
         if status is not None and 200 <= status < 300 and operation in STREAMS:
-            self._stream(called, start)
+            called.pending = True
+            if not defer:
+                self.finish(called)
         elif status is not None and status >= 400 and reply.failure is None:
             self._error(called, operation, principal)
         elif reply.failure is not None or status is None:
@@ -163,8 +169,10 @@ class Caller:
 
     # ---- what came
 
-    def _stream(self, called: Called, start: float) -> None:
-        seen, reply = called.seen, called.reply
+    def finish(self, called: Called) -> None:
+        """Read, judge and measure a pending stream."""
+        called.pending = False
+        seen, reply, start = called.seen, called.reply, called.start
         if reply.media_type != "text/event-stream":
             seen.judged = ("SSE-01",)
             shown = reply.header(b"content-type") or "no Content-Type"

@@ -76,7 +76,7 @@ def run(arguments: list[str]) -> int:
             f"--users={users}",
             f"--stop-timeout={DRAIN}",
             f"--spawn-rate={options.spawn_rate or max(users, 1)}",
-            f"--run-time={max(1, round(min(options.duration, config.caps.seconds)))}s",
+            f"--stop-after={min(options.duration, config.caps.seconds)}",
             *([f"--processes={options.processes}"] if options.processes > 1 else []),
             *_passed_on(arguments),
         ]
@@ -85,7 +85,7 @@ def run(arguments: list[str]) -> int:
 
 def _passed_on(arguments: list[str]) -> list[str]:
     """Our own options as typed, without those that are translated. ``--key`` may hold anything, so no re-quoting."""
-    translated = {"--users", "--duration", "--processes", "--spawn-rate"}
+    translated = {"--users", "--duration", "--processes", "--spawn-rate", "--stop-after"}
     known = parser()
     options = known.parse_args(arguments)
     found: list[str] = []

@@ -90,6 +90,10 @@ class Histogram:
             return 1.0
         return sum(n for b, n in self.buckets.items() if _middle(b) <= seconds) / self.count
 
+    def points(self) -> list[tuple[float, int]]:
+        """``(seconds, how often)`` of every bucket."""
+        return [(_middle(bucket), n) for bucket, n in sorted(self.buckets.items())]
+
     def plain(self) -> dict[str, Any]:
         """As plain data, for a message or a file."""
         return {

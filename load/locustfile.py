@@ -23,6 +23,9 @@ from load.session import Session
 from load.users.actions import act
 from load.users.actor import Actor, make_actor
 
+SPREAD = 0.5
+"""Seconds over which the first calls of users that were started together are spread."""
+
 _sessions: dict[int, Session] = {}
 
 
@@ -83,6 +86,12 @@ class AiUser(User):
             act(self._actor())
         except Stopped:
             gevent.sleep(0.2)
+
+    def on_start(self) -> None:
+        """Begin a little later than the others: users in step are a burst that no real users make."""
+        config = self._session().config
+        if config is not None and config.plan is None and self._session().engine is not None:
+            gevent.sleep(self._actor().dice.random() * SPREAD)
 
     def on_stop(self) -> None:
         if self.actor is not None:

@@ -73,6 +73,8 @@ def add_options(parser: argparse.ArgumentParser, locust: bool = False) -> None:
     add("--rate", default=None, metavar="N/s", help="open loop: this many arrivals, whatever the server does")
     add("--shape", default="constant", help="constant, ramp:FROM:TO, spike:PEAK:AT:FOR, step:BY:EVERY, trace:FILE")
     add("--poisson", action="store_true", help="random arrivals of that rate")
+    add("--stop-after", type=float, default=None, metavar="S",
+        help="end the run then, and let calls under way end (default: just before Locust's --run-time)")  # fmt: skip
     add("--warmup", type=float, default=0.0, metavar="S", help="calls that begin earlier are not counted")
     add("--seed", type=int, default=1)
     group = parser.add_argument_group("what is demanded")

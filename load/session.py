@@ -21,8 +21,12 @@ from load.users.actions import act
 from load.users.actor import make_actor
 from load.users.witness import watch_isolation
 
-SHARDS = "aiconform_shards"
-REPORT = "aiconform"
+SHARDS, DRAIN, REPORT = "aiconform_shards", "aiconform_drain", "aiconform_report"
+"""Messages between master and workers, beside Locust's own."""
+
+REPORT_WAIT = 5.0
+EARLIER = 0.5
+"""Seconds by which a run ends before Locust's --run-time, whose clock starts before ours."""
 
 
 class Session:
@@ -36,7 +40,7 @@ class Session:
         self.total = Tally()
         self.shard, self.shards = 0, 1
         self.workers: dict[str, bool] = {}  # whether its last report came
-        self.heard: dict[str, float] = {}
+        self.capped = ""
         self.started_at = 0.0
         self.begun = 0.0
         self.ended = 0.0
@@ -50,9 +54,11 @@ class Session:
         runner = environment.runner
         if isinstance(runner, MasterRunner):
             events.worker_report.add_listener(self._on_worker_report)
+            runner.register_message(REPORT, self._on_final_report)
         elif isinstance(runner, WorkerRunner):
             events.report_to_master.add_listener(self._on_report_to_master)
             runner.register_message(SHARDS, self._on_shards)
+            runner.register_message(DRAIN, self._on_drain, concurrent=True)
 
     @property
     def elapsed(self) -> float:
@@ -61,9 +67,11 @@ class Session:
 
     @property
     def seconds_asked(self) -> float | None:
-        """How long the test is to last, if that is known."""
-        asked = getattr(self.environment.parsed_options, "run_time", None)
-        return float(asked) if asked else None
+        """How long the test is to last, if that is known: Locust's own stop is too rough to time bytes in."""
+        options = self.environment.parsed_options
+        if options.stop_after is not None:
+            return float(options.stop_after)
+        return max(0.5, float(options.run_time) - EARLIER) if options.run_time else None
 
     @property
     def is_master(self) -> bool:
@@ -72,8 +80,7 @@ class Session:
     def prepare(self) -> Config:
         """Check the options, which a web UI may have changed since. Raises :class:`LoadError`."""
         options = self.environment.parsed_options
-        seconds = getattr(options, "run_time", None)
-        self.config = read_config(options, self.environment.host or options.host, seconds)
+        self.config = read_config(options, self.environment.host or options.host, self.seconds_asked)
         self.objectives = objectives_of(self.config)
         return self.config
 
@@ -88,6 +95,8 @@ class Session:
             return
         self.total, self.reported = Tally(), None
         self.started_at, self.begun, self.ended = time(), _now(), 0.0
+        if self.seconds_asked and not isinstance(environment.runner, WorkerRunner):
+            gevent.spawn_later(self.seconds_asked, self._end)
         if self.is_master:
             self._tell_shards()
             return
@@ -102,19 +111,27 @@ class Session:
         gevent.spawn(self._stop_when_capped, self.engine)
 
     def _on_stopping(self, **_: object) -> None:
-        """Nothing more is sent; calls under way may end (Locust gives users --stop-timeout for it)."""
-        self.ended = self.ended or _now()
-        if self.engine is not None:
+        """Before Locust ends its users, which takes so long that bytes would be timed late: send nothing more,
+        and let calls under way end. A master waits until every worker has done so and has reported."""
+        if self.ended:
+            return
+        self.ended = _now()
+        if self.is_master:
+            self._drain_workers()
+        elif self.engine is not None:
             self.engine.stop()
+            self.engine.drain(self._patience)
 
     def _on_stop(self, **_: object) -> None:
         self.ended = self.ended or _now()
-        if self.engine is None:
-            return
-        if self._loop is not None:
-            self._loop.kill(block=False)
-        self.engine.drain(self.environment.stop_timeout or 0.0)
-        self.engine.close()
+        if self.engine is not None:
+            if self._loop is not None:
+                self._loop.kill(block=False)
+            self.engine.close()
+
+    @property
+    def _patience(self) -> float:
+        return float(self.environment.stop_timeout or 0.0)
 
     def _run_plan(self, engine: Engine, config: Config) -> None:
         assert config.plan is not None
@@ -131,8 +148,15 @@ class Session:
     def _stop_when_capped(self, engine: Engine) -> None:
         while not engine.stopped:
             gevent.sleep(0.05)
-        if self.ended == 0.0 and not isinstance(self.environment.runner, WorkerRunner):
-            self.environment.runner.quit()
+        if not self.ended and not isinstance(self.environment.runner, WorkerRunner):
+            self._end()
+
+    def _end(self) -> None:
+        """The time is over, or a cap is reached."""
+        if not self.ended:
+            self._on_stopping()
+            runner = self.environment.runner
+            runner.quit() if self.environment.parsed_options.headless else runner.stop()
 
     def _tell_locust(self, seen: Observation) -> None:
         self.environment.events.request.fire(
@@ -157,22 +181,44 @@ class Session:
     def _on_shards(self, environment: Any, msg: Any, **_: object) -> None:
         self.shard, self.shards = msg.data["shard"], msg.data["shards"]
 
+    def _drain_workers(self) -> None:
+        runner = self.environment.runner
+        for client in list(runner.clients.keys()):
+            runner.send_message(DRAIN, {}, client)
+        limit = _now() + self._patience + REPORT_WAIT
+        while not all(self.workers.values()) and _now() < limit:
+            gone = [n for n in self.workers if getattr(runner.clients.get(n), "state", None) in (None, "missing")]
+            if all(self.workers[n] for n in self.workers if n not in gone):
+                return
+            gevent.sleep(0.05)
+
+    def _on_drain(self, environment: Any, msg: Any, **_: object) -> None:
+        self._on_stopping()
+        environment.runner.send_message(REPORT, self._part(final=True))
+
     def _on_report_to_master(self, client_id: str, data: dict[str, Any]) -> None:
         if self.engine is not None:
-            data[REPORT] = {
-                "tally": self.engine.take().plain(),
-                "final": bool(self.ended),
-                "stopped": self.engine.stopped,
-            }
+            data[REPORT] = self._part(final=False)
+
+    def _part(self, final: bool) -> dict[str, Any]:
+        """What this worker counted since its last report."""
+        if self.engine is None:
+            return {"tally": Tally().plain(), "final": final, "stopped": ""}
+        return {"tally": self.engine.take().plain(), "final": final, "stopped": self.engine.stopped}
 
     def _on_worker_report(self, client_id: str, data: dict[str, Any]) -> None:
-        report = data.get(REPORT)
-        if report is None:
-            return
+        if (report := data.get(REPORT)) is not None:
+            self._take_part(client_id, report)
+
+    def _on_final_report(self, environment: Any, msg: Any, **_: object) -> None:
+        self._take_part(msg.node_id, msg.data)
+
+    def _take_part(self, client_id: str, report: dict[str, Any]) -> None:
         self.total.merge(Tally.of_plain(report["tally"]))
-        self.heard[client_id] = _now()
         if report["final"]:
             self.workers[client_id] = True
+        if report["stopped"].startswith("the cap"):
+            self.capped = report["stopped"]
 
     # ---- the result
 
@@ -187,7 +233,7 @@ class Session:
         assert self.config is not None
         tally = self.tally()
         lost = [name for name, final in self.workers.items() if not final]
-        stopped = self.engine.stopped if self.engine is not None else ""
+        stopped = self.engine.stopped if self.engine is not None else self.capped
         return Outcome(
             config=self.config,
             objectives=self.objectives,

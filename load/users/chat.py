@@ -32,6 +32,7 @@ def chat_stream(actor: Actor, intended: float | None) -> None:
         intended=intended,
         cache=str(prompt.number),
         obey=not actor.impatient,
+        defer=True,
     )
 
 
