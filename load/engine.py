@@ -27,7 +27,7 @@ Watch = Callable[[Observation], None]
 """Told of every finished call, for Locust's own statistics."""
 
 EXCERPT = 400
-YOUNG_ONLY = (5_000, 20, 1_000)
+YOUNG_ONLY = (2_000, 20, 1_000)
 BACKLOG = 256
 """Streams that may wait to be read; beyond that they are read at once."""
 
@@ -77,7 +77,7 @@ class Engine:
 
     def start(self) -> None:
         # A full collection takes 50 ms, in which every arriving byte is late. What was loaded by now lives as long
-        # as the process; cycles of calls die young.
+        # as the process, and calls leave no cycles behind.
         gc.collect()
         gc.freeze()
         gc.set_threshold(*YOUNG_ONLY)

@@ -66,7 +66,7 @@ class Exchange:
         self.connection, self.reply = connection, reply
         self.deadline, self.body_cap = deadline, body_cap
         self.keep = False
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser: Any = httptools.HttpResponseParser(self)
         self._waiter: Any = Waiter()
         self._data: list[bytes] = []
         self._complete = self._closes = False
@@ -138,6 +138,7 @@ class Exchange:
 
     def _finish(self) -> None:
         self.connection.taker = None
+        self._parser = None  # the parser holds this object: a cycle per call would feed the collector
         self._waiter.switch(None)
 
     def _ended(self, t: float) -> None:
