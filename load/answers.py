@@ -65,7 +65,9 @@ def _judge_wait(
 ) -> None:
     value = exchange.header("retry-after")
     exempt = (
-        error.code == "BUDGET_EXCEEDED" or str(error.raw_code.value) in MONEY or error.retryable.value is False
+        error.code == "BUDGET_EXCEEDED"
+        or str(error.raw_code.value) in MONEY
+        or error.retryable.value is False
     )
     if value is None:
         if not exempt:

@@ -176,7 +176,9 @@ class Caller:
         if reply.media_type != "text/event-stream":
             seen.judged = ("SSE-01",)
             shown = reply.header(b"content-type") or "no Content-Type"
-            seen.broken.append(Broken("SSE-01", "Content-Type text/event-stream", shown, "header Content-Type"))
+            seen.broken.append(
+                Broken("SSE-01", "Content-Type text/event-stream", shown, "header Content-Type")
+            )
             seen.code = "not a stream"
             return
         record = called.record = read_record(self.plan, reply.pieces)

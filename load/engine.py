@@ -88,7 +88,11 @@ class Engine:
 
     def stop(self, reason: str = "") -> None:
         """Send nothing more. Calls under way are cut when their greenlets end."""
-        self.stopped = self.stopped or reason or "the run has ended"
+        if self.stopped:
+            return
+        self.stopped = reason or "the run has ended"
+        if self.config.plan is not None:
+            self.tally.own["planned"] += int(self.config.plan.requested(0.0, self.elapsed) / self.shards)
 
     def drain(self, seconds: float) -> None:
         """Let calls under way end, for at most so long."""
@@ -264,8 +268,7 @@ class Engine:
             due += 1.0
             for _ in range(10):
                 gevent.sleep(0.1)
-                second = self.tally.second(int(self.elapsed))
-                second.counts["busy"] = max(second.counts["busy"], self.busy)
+                self.tally.second(int(self.elapsed)).note_busy(str(self.shard), self.busy)
             used = process_time()
             now = perf_counter()
             self.tally.cpu.append((used - self._cpu) / max(1e-9, now - due + 1.0))

@@ -85,13 +85,17 @@ class Gate:
             self.ledger.judged(("RATE-04",))
             self.refusals = 0
         elif refused and not clean:
-            self.ledger.undecided("RATE-04", "other requests on the key may have taken the room that was promised")
+            self.ledger.undecided(
+                "RATE-04", "other requests on the key may have taken the room that was promised"
+            )
         elif refused:
             self.refusals += 1
             if self.refusals >= NEEDED:
                 self.ledger.judged(("RATE-04",))
                 seen = f"{self.refusals} refusals in a row, each after the wait of Retry-After ({told:g} s)"
-                self.ledger.broken(Broken("RATE-04", "a request is accepted after Retry-After", seen), exchange)
+                self.ledger.broken(
+                    Broken("RATE-04", "a request is accepted after Retry-After", seen), exchange
+                )
             else:
                 self.ledger.undecided("RATE-04", "one refusal after a full wait; two in a row are needed")
         if not refused:

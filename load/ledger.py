@@ -58,7 +58,12 @@ class Ledger:
         record.broken += 1
         if len(record.samples) < SAMPLES:
             record.samples.append(
-                {"exchange": exchange, "expected": broken.expected, "seen": broken.seen, "where": broken.where}
+                {
+                    "exchange": exchange,
+                    "expected": broken.expected,
+                    "seen": broken.seen,
+                    "where": broken.where,
+                }
             )
 
     def undecided(self, requirement: str, why: str) -> None:

@@ -52,7 +52,7 @@ def describe(tally: Tally, elapsed: float, asked: float | None) -> list[str]:
     done = tally.total("requests")
     last = [tally.seconds[n] for n in sorted(tally.seconds)[-4:-1]]
     rate = sum(s.counts["done"] for s in last) / len(last) if last else 0.0
-    busy = last[-1].counts["busy"] if last else 0
+    busy = last[-1].busy if last else 0
     broken = sum(1 for r in tally.ledger.records.values() if r.broken)
     lines.append(
         f"  {done:,} done, {rate:,.0f}/s, {busy:,} open, {tally.total('refused'):,} × 429, "

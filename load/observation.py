@@ -15,7 +15,7 @@ class Observation:
     error code, the vendor's, ``HTTP 500``, or the kind of failure (``reset``); empty for a success.
     ``gaps``: between receives that brought text. ``coalesced``: events whose gap to the one before is unknown,
     because one receive brought both.
-    ``judged`` and ``broken``: requirement ids that this exchange was judged by, and what it broke.    """
+    ``judged`` and ``broken``: requirement ids that this exchange was judged by, and what it broke."""
 
     operation: str
     e2e: float

@@ -46,7 +46,7 @@ def add_options(parser: argparse.ArgumentParser, locust: bool = False) -> None:
 
     def add(name: str, **keywords: Any) -> None:
         if locust and name.endswith("key"):
-            parser.add_argument(name, is_secret=True, include_in_web_ui=False, **keywords)  # type: ignore[call-arg]
+            parser.add_argument(name, is_secret=True, include_in_web_ui=False, **keywords)
         else:
             group.add_argument(name, **keywords)
 
@@ -71,14 +71,23 @@ def add_options(parser: argparse.ArgumentParser, locust: bool = False) -> None:
     add("--impatient", type=float, default=0.0, metavar="SHARE", help="of users that ignore Retry-After")
     group = parser.add_argument_group("when calls begin")
     add("--rate", default=None, metavar="N/s", help="open loop: this many arrivals, whatever the server does")
-    add("--shape", default="constant", help="constant, ramp:FROM:TO, spike:PEAK:AT:FOR, step:BY:EVERY, trace:FILE")
+    add(
+        "--shape",
+        default="constant",
+        help="constant, ramp:FROM:TO, spike:PEAK:AT:FOR, step:BY:EVERY, trace:FILE",
+    )
     add("--poisson", action="store_true", help="random arrivals of that rate")
     add("--stop-after", type=float, default=None, metavar="S",
         help="end the run then, and let calls under way end (default: just before Locust's --run-time)")  # fmt: skip
     add("--warmup", type=float, default=0.0, metavar="S", help="calls that begin earlier are not counted")
     add("--seed", type=int, default=1)
     group = parser.add_argument_group("what is demanded")
-    add("--slo", default=None, metavar="FILE", help="objectives; default: x-slo of the contract, if it is spoken")
+    add(
+        "--slo",
+        default=None,
+        metavar="FILE",
+        help="objectives; default: x-slo of the contract, if it is spoken",
+    )
     add("--error-budget-ms", type=float, default=20.0, metavar="MS",
         help="lag of our own (p99) above which the run is INVALID")  # fmt: skip
     add("--max-cpu", type=float, default=90.0, metavar="%%", help="of a core, above which the run is INVALID")
@@ -86,7 +95,13 @@ def add_options(parser: argparse.ArgumentParser, locust: bool = False) -> None:
     group = parser.add_argument_group("safety")
     add("--i-am-allowed", default=None, metavar="HOST", help="name the host, if it is not this machine")
     add("--max-calls", type=int, default=None, metavar="N")
-    add("--max-tokens", type=int, default=None, metavar="N", help="input and output, as the target counts them")
+    add(
+        "--max-tokens",
+        type=int,
+        default=None,
+        metavar="N",
+        help="input and output, as the target counts them",
+    )
     add("--max-cost", type=float, default=None, metavar="X", help="needs --price")
     add("--price", default=None, metavar="IN:OUT", help="per million tokens")
     add("--max-seconds", type=float, default=3600.0, metavar="S")

@@ -51,19 +51,14 @@ class Outcome:
 
     @property
     def offered(self) -> float:
-        """Requests per second that the plan asked for; 0 in a closed loop."""
-        plan = self.config.plan
-        if plan is None:
-            return 0.0
-        span = min(self.seconds, plan.duration)
-        return plan.requested(0.0, span) / span if span else 0.0
+        """Arrivals per second that the plan held, by the clocks of the processes; 0 in a closed loop."""
+        return self.tally.own["planned"] / self.seconds
 
     @property
     def started_rate(self) -> float:
-        """Arrivals per second that the client did begin."""
-        own, plan = self.tally.own, self.config.plan
-        span = min(self.seconds, plan.duration) if plan is not None else self.seconds
-        return (own["scheduled"] - own["dropped"]) / span if span else 0.0
+        """Arrivals per second that were begun."""
+        own = self.tally.own
+        return (own["scheduled"] - own["dropped"]) / self.seconds
 
     @property
     def cpu(self) -> float:
@@ -82,12 +77,18 @@ class Outcome:
                 found.append(f"requests began {late:.1f} ms late (p99); the error budget is {budget:g} ms")
             if tally.own["dropped"]:
                 found.append(f"{tally.own['dropped']:,} arrivals were not sent: --max-in-flight was reached")
-            if not self.stopped.startswith("the cap") and self.started_rate < RATE_KEPT * self.offered:
-                found.append(f"{self.started_rate:.1f} of the {self.offered:.1f} arrivals/s asked for were begun")
+            if self.started_rate < RATE_KEPT * self.offered:
+                found.append(
+                    f"{self.started_rate:.1f} of the {self.offered:.1f} arrivals/s asked for were begun"
+                )
         if self.cpu > config.max_cpu:
-            found.append(f"the client used {self.cpu:.0%} of its core; more processes are needed (--processes)")
+            found.append(
+                f"the client used {self.cpu:.0%} of its core; more processes are needed (--processes)"
+            )
         if self.lost:
-            found.append(f"worker lost: {', '.join(self.lost)}; what it did since its last report is not counted")
+            found.append(
+                f"worker lost: {', '.join(self.lost)}; what it did since its last report is not counted"
+            )
         return found
 
     @property

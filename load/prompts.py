@@ -41,9 +41,7 @@ def prompt_pool(file: str | None, tokens: str, seed: int) -> tuple[Prompt, ...]:
         return tuple(Prompt(i, line) for i, line in enumerate(lines))
     dice = random.Random(seed)
     draw = _distribution(tokens)
-    return tuple(
-        Prompt(i, " ".join(dice.choices(WORDS, k=max(1, round(draw(dice)))))) for i in range(POOL)
-    )
+    return tuple(Prompt(i, " ".join(dice.choices(WORDS, k=max(1, round(draw(dice)))))) for i in range(POOL))
 
 
 def _distribution(text: str):  # type: ignore[no-untyped-def] # a closure of the standard library's own methods

@@ -187,7 +187,9 @@ class Session:
             runner.send_message(DRAIN, {}, client)
         limit = _now() + self._patience + REPORT_WAIT
         while not all(self.workers.values()) and _now() < limit:
-            gone = [n for n in self.workers if getattr(runner.clients.get(n), "state", None) in (None, "missing")]
+            gone = [
+                n for n in self.workers if getattr(runner.clients.get(n), "state", None) in (None, "missing")
+            ]
             if all(self.workers[n] for n in self.workers if n not in gone):
                 return
             gevent.sleep(0.05)

@@ -94,30 +94,40 @@ class OperationTally:
 class Second:
     """What ended in one second of the run."""
 
-    __slots__ = ("counts", "e2e", "retry_after", "ttft")
+    __slots__ = ("counts", "e2e", "most", "retry_after", "ttft")
 
     def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()  # done, ok, refused, failed, tokens_out; busy is a maximum
+        self.counts: Counter[str] = Counter()  # done, ok, refused, failed, tokens_out
+        self.most: dict[str, int] = {}  # requests open at once, by process
         self.ttft, self.e2e = Histogram(), Histogram()
         self.retry_after = 0.0
 
     def merge(self, other: Second) -> None:
-        busy = self.counts["busy"] + other.counts["busy"]  # workers run side by side
         self.counts.update(other.counts)
-        self.counts["busy"] = busy
+        for process, most in other.most.items():
+            self.note_busy(process, most)
         self.ttft.merge(other.ttft)
         self.e2e.merge(other.e2e)
         self.retry_after = max(self.retry_after, other.retry_after)
 
+    @property
+    def busy(self) -> int:
+        """Requests open at once, at most: the processes run side by side."""
+        return sum(self.most.values())
+
+    def note_busy(self, process: str, most: int) -> None:
+        if most > self.most.get(process, 0):
+            self.most[process] = most
+
     def plain(self) -> list[Any]:
-        return [dict(self.counts), self.ttft.plain(), self.e2e.plain(), self.retry_after]
+        return [dict(self.counts), self.ttft.plain(), self.e2e.plain(), self.retry_after, self.most]
 
     @classmethod
     def of_plain(cls, data: list[Any]) -> Second:
         second = cls()
         second.counts.update(data[0])
         second.ttft, second.e2e = Histogram.of_plain(data[1]), Histogram.of_plain(data[2])
-        second.retry_after = float(data[3])
+        second.retry_after, second.most = float(data[3]), dict(data[4])
         return second
 
 

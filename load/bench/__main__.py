@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from load.bench.clients import FIRST, GAP, Client, Load, available, errors, ours, start_time, wrk
+from load.bench.clients import Client, Load, available, ours, start_time, wrk
+from load.calibrate import FIRST, GAP, errors, truth_server
 
 SERVER_CORE, CLIENT_CORE = "0", "1"
 
@@ -55,19 +54,14 @@ def main() -> int:
     return 0
 
 
-@contextmanager
-def server(prefix: list[str], *arguments: str, core: str = SERVER_CORE) -> Generator[str]:
+def server(prefix: list[str], *arguments: str, core: str = SERVER_CORE) -> AbstractContextManager[str]:
     """The ground-truth server on its own core."""
-    command = ["taskset", "-c", core, *prefix, sys.executable, "-m", "load.ground_truth", "--port", "0", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield process.stdout.readline().strip().removeprefix("ready ")
-        finally:
-            process.terminate()
+    return truth_server(*arguments, prefix=["taskset", "-c", core, *prefix])
 
 
-def report(rows: dict[str, Row], pair: list[tuple[float, float]], start: list[float], options: argparse.Namespace) -> str:
+def report(
+    rows: dict[str, Row], pair: list[tuple[float, float]], start: list[float], options: argparse.Namespace
+) -> str:
     """The table and the ratios, as Markdown."""
     lines = [
         f"Median of {options.repeat} repetitions (smallest … largest), {options.seconds:g} s each after "
@@ -85,11 +79,17 @@ def report(rows: dict[str, Row], pair: list[tuple[float, float]], start: list[fl
         ratio = _median(getattr(us, what)) / max(1e-9, _median(getattr(base, what)))
         name = what.replace("first", "TTFT error").replace("gap", "gap error").replace("_", " ")
         lines.append(f"| {name} at most 3 × the bare client | {ratio:.2f} × |")
-    lines.append(f"| at least 0.65 × wrk's streams/s | {_median(us.rate) / _median(rows['wrk'].rate):.2f} × |")
+    lines.append(
+        f"| at least 0.65 × wrk's streams/s | {_median(us.rate) / _median(rows['wrk'].rate):.2f} × |"
+    )
     if "AIPerf" in rows and rows["AIPerf"].rate:
-        lines.append(f"| at least 5 × AIPerf's streams/s | {_median(us.rate) / _median(rows['AIPerf'].rate):.1f} × |")
+        lines.append(
+            f"| at least 5 × AIPerf's streams/s | {_median(us.rate) / _median(rows['AIPerf'].rate):.1f} × |"
+        )
     ratios = [two / one for one, two in pair]
-    lines.append(f"| two processes on two cores, at least 1.7 × one | {median(ratios):.2f} × ({_spread(ratios)}) |")
+    lines.append(
+        f"| two processes on two cores, at least 1.7 × one | {median(ratios):.2f} × ({_spread(ratios)}) |"
+    )
     lines.append(f"| peak memory under 100 MB | {max(us.memory):.0f} MB |")
     lines.append(f"| start to first request under 1.5 s | {median(start):.2f} s ({_spread(start)}) |")
     return "\n".join(lines) + "\n"
@@ -122,11 +122,16 @@ def _pair(prefix: list[str], options: argparse.Namespace) -> tuple[float, float]
     from concurrent.futures import ThreadPoolExecutor
 
     def on(core: str, url: str) -> float:
-        return ours(Load(url, 64, options.seconds, options.warmup, ["taskset", "-c", core])).streams_per_second
+        return ours(
+            Load(url, 64, options.seconds, options.warmup, ["taskset", "-c", core])
+        ).streams_per_second
 
     with server([], "--first-ms", "0", "--token-ms", "0", core="0") as first:
         alone = on("0", first)
-        with server([], "--first-ms", "0", "--token-ms", "0", core="1") as second, ThreadPoolExecutor(2) as pool:
+        with (
+            server([], "--first-ms", "0", "--token-ms", "0", core="1") as second,
+            ThreadPoolExecutor(2) as pool,
+        ):
             both = sum(pool.map(on, ("0", "1"), (first, second)))
     _say(f"  one process {alone:,.0f}, two {both:,.0f} streams/s")
     return alone, both
@@ -158,7 +163,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--warmup", type=float, default=2.0)
-    parser.add_argument("--realtime", action="store_true", help="SCHED_FIFO (root): other work cannot disturb")
+    parser.add_argument(
+        "--realtime", action="store_true", help="SCHED_FIFO (root): other work cannot disturb"
+    )
     parser.add_argument("--out", default="", help="write the tables here too")
     return parser.parse_args()
 

@@ -70,7 +70,9 @@ async def _run(url: str, users: int, seconds: float, warmup: float) -> dict[str,
     )
     request, seen = head.encode() + BODY, Seen()
     loop = asyncio.get_running_loop()
-    clients = [(await loop.create_connection(lambda: Client(request, seen), host, port))[1] for _ in range(users)]
+    clients = [
+        (await loop.create_connection(lambda: Client(request, seen), host, port))[1] for _ in range(users)
+    ]
     await asyncio.sleep(warmup)
     seen.firsts.clear()
     seen.gaps.clear()

@@ -20,9 +20,6 @@ from typing import Any
 
 from load.histogram import Histogram
 
-FIRST, GAP = 0.050, 0.010
-"""The known schedule, in seconds."""
-
 
 @dataclass
 class Result:
@@ -47,23 +44,6 @@ class Load:
 
 
 Client = Callable[[Load], Result]
-
-
-def errors(times: list[tuple[float, int]], true: float) -> tuple[float, float]:
-    """p50 and p99 of the distance from the truth, in milliseconds."""
-    away = sorted((abs(t - true), n) for t, n in times)
-    total = sum(n for _, n in away)
-    found = []
-    for share in (0.5, 0.99):
-        rank, seen = share * total, 0
-        for distance, n in away:
-            seen += n
-            if seen >= rank:
-                found.append(distance * 1000)
-                break
-        else:
-            found.append(float("nan"))
-    return found[0], found[1]
 
 
 def ours(load: Load) -> Result:
@@ -147,7 +127,9 @@ def aiperf(load: Load) -> Result:
             "--export-level", "records",
         ]  # fmt: skip
         memory, _ = _run([*load.prefix, command, *arguments])
-        records = [json.loads(line) for line in (Path(out) / "profile_export.jsonl").read_text("utf-8").splitlines()]
+        records = [
+            json.loads(line) for line in (Path(out) / "profile_export.jsonl").read_text("utf-8").splitlines()
+        ]
         summary = json.loads((Path(out) / "profile_export_aiperf.json").read_text("utf-8"))
     firsts, gaps = [], []
     for record in records:
@@ -176,7 +158,16 @@ def start_time() -> float:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(30)
         port = listener.getsockname()[1]
-        command = [sys.executable, "-m", "load", f"http://127.0.0.1:{port}", "--users", "1", "--duration", "1"]
+        command = [
+            sys.executable,
+            "-m",
+            "load",
+            f"http://127.0.0.1:{port}",
+            "--users",
+            "1",
+            "--duration",
+            "1",
+        ]
         begun = perf_counter()
         process = subprocess.Popen(
             [*command, "--out", tempfile.gettempdir() + "/aiconform-bench", "--timeout", "1"],

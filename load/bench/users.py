@@ -40,7 +40,9 @@ class RequestsUser(HttpUser):
     @task
     def stream(self) -> None:
         sent = perf_counter()
-        with self.client.post("/chat", json=BODY, headers=HEADERS, stream=True, catch_response=True) as response:
+        with self.client.post(
+            "/chat", json=BODY, headers=HEADERS, stream=True, catch_response=True
+        ) as response:
             _lines(response.iter_lines(), sent)
 
 
@@ -50,7 +52,9 @@ class FastUser(FastHttpUser):
     @task
     def stream(self) -> None:
         sent = perf_counter()
-        with self.client.post("/chat", json=BODY, headers=HEADERS, stream=True, catch_response=True) as response:
+        with self.client.post(
+            "/chat", json=BODY, headers=HEADERS, stream=True, catch_response=True
+        ) as response:
             _lines(response.iter_lines(), sent)
 
 

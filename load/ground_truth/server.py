@@ -20,7 +20,7 @@ HTML = b"<html><body><h1>503 Service Temporarily Unavailable</h1></body></html>"
 DONE = b"data: [DONE]\n\n"
 STREAM_HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-store\r\n"
-    b"X-Request-Id: req_truth\r\nAPI-Version: 2026-11-01\r\nRateLimit-Policy: \"requests\";q=1000000;w=60\r\n"
+    b'X-Request-Id: req_truth\r\nAPI-Version: 2026-11-01\r\nRateLimit-Policy: "requests";q=1000000;w=60\r\n'
     b'RateLimit: "requests";r=999999;t=60\r\nTransfer-Encoding: chunked\r\n\r\n'
 )
 
@@ -288,9 +288,7 @@ class Playback:
         self._at(self.schedule.first)
 
     def _at(self, offset: float) -> None:
-        self.protocol.timers[:] = [
-            self.protocol.loop.call_at(self.begun + offset + self.shift, self._step)
-        ]
+        self.protocol.timers[:] = [self.protocol.loop.call_at(self.begun + offset + self.shift, self._step)]
 
     def _step(self) -> None:
         wire, index, protocol, defect = self.wire, self.index, self.protocol, self.defect
@@ -349,7 +347,11 @@ def answer_of(operation: str, number: int, schedule: Schedule) -> dict[str, Any]
     text = "".join(f"word{i} " for i in range(schedule.tokens))
     if operation == "completions":
         message = {"role": "assistant", "content": text}
-        usage = {"prompt_tokens": 8, "completion_tokens": schedule.tokens, "total_tokens": schedule.tokens + 8}
+        usage = {
+            "prompt_tokens": 8,
+            "completion_tokens": schedule.tokens,
+            "total_tokens": schedule.tokens + 8,
+        }
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         return {"id": f"chatcmpl-{number}", "object": "chat.completion", "choices": [choice], "usage": usage}
     return {
@@ -363,4 +365,6 @@ def answer_of(operation: str, number: int, schedule: Schedule) -> dict[str, Any]
 async def serve(schedule: Schedule, listener: socket.socket) -> asyncio.Server:
     """Begin to answer on a bound socket."""
     state = State(schedule)
-    return await asyncio.get_running_loop().create_server(lambda: Protocol(state), sock=listener, backlog=2048)
+    return await asyncio.get_running_loop().create_server(
+        lambda: Protocol(state), sock=listener, backlog=2048
+    )

@@ -47,7 +47,9 @@ def summary(document: dict[str, Any], out: str) -> str:
         if v["verdict"] in ("FAIL", "WARN")
     ]
     for objective in document["objectives"]:
-        seen = "nothing measured" if objective["seen"] is None else f"{objective['seen']:.4g}{objective['unit']}"
+        seen = (
+            "nothing measured" if objective["seen"] is None else f"{objective['seen']:.4g}{objective['unit']}"
+        )
         lines.append(
             f"  {'met   ' if objective['met'] else 'MISSED'} {objective['name']} {objective['relation']} "
             f"{objective['bound']:g}{objective['unit']}: {seen}"

@@ -63,7 +63,7 @@ def document_of(outcome: Outcome) -> dict[str, Any]:
             "requested_per_second": round(outcome.offered, 3),
             "started_per_second": round(outcome.started_rate, 3) if config.plan else None,
             "completed_per_second": round(tally.total("requests") / seconds, 3),
-            "busiest": max((s.counts["busy"] for s in tally.seconds.values()), default=0),
+            "busiest": max((s.busy for s in tally.seconds.values()), default=0),
             "lag": times_of(tally.lag),
             "loop_lag": times_of(tally.loop_lag),
             "cpu": round(outcome.cpu, 4),
@@ -145,7 +145,7 @@ def _second(number: int, second: Any) -> dict[str, Any]:
         "ok": counts["ok"],
         "refused": counts["refused"],
         "failed": counts["failed"],
-        "busy": counts["busy"],
+        "busy": second.busy,
         "tokens_out": counts["tokens_out"],
         "retry_after": second.retry_after,
         "ttft_p50": _ms(ttft[0]),
@@ -176,9 +176,7 @@ def steps_of(outcome: Outcome) -> list[dict[str, Any]]:
         p95 = merged.quantile(0.95)
         first = first or p95
         kept = kept and ok >= KNEE_RATE * piece.start and p95 <= KNEE_LATENCY * first
-        found.append(
-            {"rate": piece.start, "ok_per_second": round(ok, 2), "e2e_p95": _ms(p95), "kept": kept}
-        )
+        found.append({"rate": piece.start, "ok_per_second": round(ok, 2), "e2e_p95": _ms(p95), "kept": kept})
         begun += piece.seconds
     return found
 

@@ -52,7 +52,8 @@ def page(document: dict[str, Any]) -> str:
         "<h2>The client itself</h2>",
         _client(document["client"]),
         "<h2>What the words mean</h2>",
-        "<dl>" + "".join(f"<dt>{escape(n)}</dt><dd>{escape(t)}</dd>" for n, t in document["definitions"].items()),
+        "<dl>"
+        + "".join(f"<dt>{escape(n)}</dt><dd>{escape(t)}</dd>" for n, t in document["definitions"].items()),
         "</dl>",
     ]
     return (
@@ -65,7 +66,9 @@ def page(document: dict[str, Any]) -> str:
 
 def _operation(name: str, o: dict[str, Any]) -> str:
     rows = "".join(
-        f"<tr><td>{metric}</td>" + "".join(f"<td>{t[c]:,.2f}</td>" for c in COLUMNS) + f"<td>{t['count']:,}</td></tr>"
+        f"<tr><td>{metric}</td>"
+        + "".join(f"<td>{t[c]:,.2f}</td>" for c in COLUMNS)
+        + f"<td>{t['count']:,}</td></tr>"
         for metric, t in o["times"].items()
     )
     head = "".join(f"<th>{c}</th>" for c in COLUMNS)
@@ -113,7 +116,11 @@ def _over_time(document: dict[str, Any]) -> list[str]:
 def _distributions(document: dict[str, Any]) -> list[str]:
     plots = []
     for name, o in document["operations"].items():
-        for metric, title in (("ttft", "time to first token"), ("itl", "inter-token latency"), ("e2e", "end to end")):
+        for metric, title in (
+            ("ttft", "time to first token"),
+            ("itl", "inter-token latency"),
+            ("e2e", "end to end"),
+        ):
             plain = o["histograms"].get(metric)
             if plain:
                 bars = [(a * 1000, b * 1000, n) for a, b, n in Histogram.of_plain(plain).bars(60)]
@@ -170,8 +177,14 @@ def _client(client: dict[str, Any]) -> str:
         ("start lag p99", f"{client['lag']['p99']:.2f} ms"),
         ("CPU of a core", f"{client['cpu']:.0%}"),
         ("most requests open", f"{client['busiest']:,}"),
-        ("asked per second", f"{client['requested_per_second']:,.2f}" if client["requested_per_second"] else "closed loop"),
-        ("begun per second", "" if client["started_per_second"] is None else f"{client['started_per_second']:,.2f}"),
+        (
+            "asked per second",
+            f"{client['requested_per_second']:,.2f}" if client["requested_per_second"] else "closed loop",
+        ),
+        (
+            "begun per second",
+            "" if client["started_per_second"] is None else f"{client['started_per_second']:,.2f}",
+        ),
         ("completed per second", f"{client['completed_per_second']:,.2f}"),
         ("arrivals not sent", f"{client['not_sent']:,}"),
         ("calls cut at the end", f"{client['unfinished']:,}"),

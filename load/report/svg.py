@@ -28,9 +28,7 @@ def lines_plot(title: str, lines: Sequence[Line], x_name: str, y_name: str, dots
     x_max, y_max = max(xs) or 1.0, (max(ys) or 1.0) * 1.05
     parts = [_axes(x_max, y_max, x_name, y_name)]
     for line, colour in zip(lines, COLOURS, strict=False):
-        places = [
-            None if y is None else (_x(x, 0.0, x_max), _y(y, y_max)) for x, y in line.points
-        ]
+        places = [None if y is None else (_x(x, 0.0, x_max), _y(y, y_max)) for x, y in line.points]
         parts.append(_dots(places, colour) if dots else _path(places, colour))
     return _frame(title, "".join(parts), [(n.name, c) for n, c in zip(lines, COLOURS, strict=False)])
 
@@ -96,7 +94,7 @@ def _axes(x_max: float, y_max: float, x_name: str, y_name: str, x_min: float = 0
 def _frame(title: str, inner: str, legend: Sequence[tuple[str, str]]) -> str:
     named = "".join(f'<span><i style="background:{c}"></i>{escape(n)}</span>' for n, c in legend if n)
     return (
-        f'<figure><figcaption>{escape(title)} {named}</figcaption>'
+        f"<figure><figcaption>{escape(title)} {named}</figcaption>"
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">{inner}</svg></figure>'
     )
 

@@ -86,12 +86,16 @@ def junit(document: dict[str, Any]) -> bytes:
         case = ElementTree.SubElement(suite, "testcase", classname=class_name, name=_clean(name), time="0")
         if kind:
             ElementTree.SubElement(case, kind, message=_clean(text))
-    return ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True)
+    written: bytes = ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True)
+    return written
 
 
 def _clean(text: str) -> str:
     """Without the characters that XML 1.0 cannot hold."""
-    return "".join(c if c >= " " and not 0xFFFE <= ord(c) <= 0xFFFF and not 0xD800 <= ord(c) <= 0xDFFF else " " for c in text)
+    return "".join(
+        c if c >= " " and not 0xFFFE <= ord(c) <= 0xFFFF and not 0xD800 <= ord(c) <= 0xDFFF else " "
+        for c in text
+    )
 
 
 def _json(document: Any) -> str:

@@ -54,7 +54,11 @@ def judge_stream(
         if usage_offered:
             judged.append("SSE-07")
             if not {"input", "output"} <= record.usage.keys():
-                add(Broken("SSE-07", "input and output tokens before the terminal", f"{record.usage or 'none'}"))
+                add(
+                    Broken(
+                        "SSE-07", "input and output tokens before the terminal", f"{record.usage or 'none'}"
+                    )
+                )
         if plan.is_contract:
             judged.append("SSE-03")
             _text(record, add)
@@ -95,23 +99,43 @@ def _errors(
     first, code, message = record.errors[0]
     where = _at(record, first)
     if not code or not message:
-        add(Broken("SSE-20", "a code and a message in the error event", f"code {code!r}, message {message!r}", where))
+        add(
+            Broken(
+                "SSE-20",
+                "a code and a message in the error event",
+                f"code {code!r}, message {message!r}",
+                where,
+            )
+        )
     elif record.last_delta > first:
-        add(Broken("SSE-20", "nothing but the end after the error event", "more text", _at(record, record.last_delta)))
+        add(
+            Broken(
+                "SSE-20",
+                "nothing but the end after the error event",
+                "more text",
+                _at(record, record.last_delta),
+            )
+        )
     elif any(i > first and reason == "stop" for i, reason in record.finishes):
         add(Broken("SSE-20", "nothing but the end after the error event", "finish_reason stop", where))
     _closes(reply, record, first, "SSE-22", "the error event", lag, add)
     if plan.is_contract:
         judged.append("SSE-40")
         if record.terminals:
-            add(Broken("SSE-40", "no terminal after an error", "the terminal", _at(record, record.terminals[0])))
+            add(
+                Broken(
+                    "SSE-40", "no terminal after an error", "the terminal", _at(record, record.terminals[0])
+                )
+            )
 
 
 def _form(record: StreamRecord, add: Report) -> None:
     events = record.events
     if record.invalid:
         index = record.invalid[0]
-        add(Broken("SSE-02", "JSON, or a literal of the format", events.data[index][:100], _at(record, index)))
+        add(
+            Broken("SSE-02", "JSON, or a literal of the format", events.data[index][:100], _at(record, index))
+        )
     ids, models = record.response_ids, record.models
     if len(ids) > 1 or len(models) > 1:
         several = sorted(ids if len(ids) > 1 else models)

@@ -125,7 +125,7 @@ def _source_reader(source: Source) -> Reader | None:
     def walk(document: Any) -> Any:
         value = document
         for step in steps:
-            if type(step) is str:
+            if isinstance(step, str):
                 if type(value) is not dict or step not in value:
                     return None
             elif type(value) is not list or not -len(value) <= step < len(value):

@@ -139,4 +139,6 @@ def _final_usage(plan: StreamPlan, record: StreamRecord) -> None:
         values = [u[name] for u in record.usages if name in u]
         if values:
             take = plan.rules.facts[f"usage.{name}"].take
-            record.usage[name] = sum(values) if take == "sum" else max(values) if take == "max" else values[-1]
+            record.usage[name] = (
+                sum(values) if take == "sum" else max(values) if take == "max" else values[-1]
+            )

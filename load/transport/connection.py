@@ -8,6 +8,7 @@ callbacks.
 from __future__ import annotations
 
 import errno
+import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,7 +18,7 @@ from typing import Any
 import gevent
 from gevent import monkey
 from gevent.hub import get_hub
-from gevent.socket import create_connection, wait_read, wait_write
+from gevent.socket import create_connection, wait_read, wait_write  # type: ignore[attr-defined]
 
 RECEIVE = 256 * 1024
 """Bytes of one receive at most."""
@@ -134,7 +135,9 @@ class Connection:
 
     def _handshake(self, timeout: float) -> None:
         assert self._tls is not None
-        patience = gevent.Timeout.start_new(timeout, ConnectionProblem("tls", "the TLS handshake takes too long"))
+        patience = gevent.Timeout.start_new(
+            timeout, ConnectionProblem("tls", "the TLS handshake takes too long")
+        )
         try:
             while True:
                 try:
@@ -153,12 +156,12 @@ class Connection:
             raise ConnectionProblem("tls", f"TLS failed: {reason}") from None
         except OSError as error:
             self._socket.close()
-            raise ConnectionProblem("tls", str(error) or "the connection ended in the TLS handshake") from None
+            raise ConnectionProblem(
+                "tls", str(error) or "the connection ended in the TLS handshake"
+            ) from None
         finally:
             patience.close()
 
     def _nodelay(self) -> None:
-        import socket
-
         with suppress(OSError):
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

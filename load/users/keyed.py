@@ -22,13 +22,19 @@ def retry(actor: Actor, intended: float | None) -> None:
     ledger.judged(("IDEM-01", "IDEM-02"))
     if not _same(first, second):
         ledger.broken(
-            Broken("IDEM-01", "the stored answer", f"another one: id {second.response_id} after {first.response_id}"),
+            Broken(
+                "IDEM-01",
+                "the stored answer",
+                f"another one: id {second.response_id} after {first.response_id}",
+            ),
             exchange,
         )
     marks = [_replayed(called) for called in (first, second)]
     if marks != [False, True]:
         seen = f"first answer {'marked' if marks[0] else 'unmarked'}, second {'marked' if marks[1] else 'unmarked'}"
-        ledger.broken(Broken("IDEM-02", "the mark on the replay only", seen, "header Idempotency-Replayed"), exchange)
+        ledger.broken(
+            Broken("IDEM-02", "the mark on the replay only", seen, "header Idempotency-Replayed"), exchange
+        )
 
 
 def race(actor: Actor, intended: float | None) -> None:
