@@ -96,8 +96,10 @@ def describe(document: dict[str, Any], budget: float) -> tuple[str, bool]:
         document["load"]["label"],
         f"error of the time to first token: p50 {first[0]:.2f} ms, p99 {first[1]:.2f} ms",
         f"error of the inter-token latency: p50 {gap[0]:.2f} ms, p99 {gap[1]:.2f} ms",
-        f"{client['completed_per_second']:,.1f} streams/s, at most {client['busiest']:,} open, loop lag p99 "
-        f"{client['loop_lag']['p99']:.2f} ms, CPU {client['cpu']:.0%} of a core",
+        (
+            f"{client['completed_per_second']:,.1f} streams/s, at most {client['busiest']:,} open, loop lag p99 "
+            f"{client['loop_lag']['p99']:.2f} ms, CPU {client['cpu']:.0%} of a core"
+        ),
         *(f"INVALID: {doubt}" for doubt in doubts),
         "beyond the error budget" if doubts else f"within the error budget of {budget:g} ms",
     ]

@@ -121,7 +121,7 @@ class Histogram:
         width = (high - low) / number
         counts = [0] * number
         for bucket, n in self.buckets.items():
-            value = _middle(bucket)
+            value = min(_middle(bucket), self.high)
             if value <= high:
                 counts[min(number - 1, max(0, int((value - low) / width)))] += n
         return [(low + i * width, low + (i + 1) * width, n) for i, n in enumerate(counts)]
@@ -131,6 +131,6 @@ def _middle(bucket: int) -> float:
     """The middle of a bucket in seconds."""
     shift = bucket >> (DIGITS + 1)
     if shift == 0:
-        return bucket * UNIT
+        return bucket / 1e6
     mantissa = bucket & (_EXACT - 1)
-    return ((mantissa << shift) + (1 << shift) / 2) * UNIT
+    return ((mantissa << shift) + (1 << shift) / 2) / 1e6

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
+from math import log
 from pathlib import Path
 
 from load.errors import LoadError
 
-# fmt: off
-WORDS = (
-    "the order was sent on and it has not come so we ask you for help with a bill that is too high by some "
-    "amount because a part was paid in the last week but our team can see no sign of it in the list of all "
-    "that you have put to our name please tell us what to do next and when to call again"
-).split()
-# fmt: on
+_TEXT = """
+the order was sent on and it has not come so we ask you for help with a bill that is too high by some amount because
+a part was paid in the last week but our team can see no sign of it in the list of all that you have put to our name
+please tell us what to do next and when to call again
+"""
+WORDS = _TEXT.split()
 """Common short words: about one token each in every tokenizer in use."""
 
 POOL = 64
@@ -44,10 +45,8 @@ def prompt_pool(file: str | None, tokens: str, seed: int) -> tuple[Prompt, ...]:
     return tuple(Prompt(i, " ".join(dice.choices(WORDS, k=max(1, round(draw(dice)))))) for i in range(POOL))
 
 
-def _distribution(text: str):  # type: ignore[no-untyped-def] # a closure of the standard library's own methods
+def _distribution(text: str) -> Callable[[random.Random], float]:
     """``64``, ``uniform:16:256``, ``normal:MEAN:DEVIATION`` or ``lognormal:MEDIAN:SIGMA``."""
-    from math import log
-
     name, _, rest = text.partition(":")
     try:
         numbers = [float(n) for n in rest.split(":")] if rest else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from time import perf_counter as _now
 from time import time
 from typing import Any
@@ -138,10 +139,8 @@ class Session:
 
         def one(due: float) -> None:
             actor = make_actor(engine, engine.pool)
-            try:
+            with contextlib.suppress(Stopped):
                 act(actor, due)
-            except Stopped:
-                pass
 
         run_plan(engine, config.plan, one)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,7 @@ class Goodput:
         return True
 
 
-_WORTH = {
+_WORTH: Mapping[str, Callable[[Observation], float | None]] = {
     "ttfb": lambda s: s.ttfb,
     "ttft": lambda s: s.ttft,
     "itl": lambda s: sum(s.gaps) / len(s.gaps) if s.gaps else None,

@@ -64,8 +64,10 @@ def report(
 ) -> str:
     """The table and the ratios, as Markdown."""
     lines = [
-        f"Median of {options.repeat} repetitions (smallest … largest), {options.seconds:g} s each after "
-        f"{options.warmup:g} s of warm-up; 256 streams at once for the errors, 64 for streams/s.",
+        (
+            f"Median of {options.repeat} repetitions (smallest … largest), {options.seconds:g} s each after "
+            f"{options.warmup:g} s of warm-up; 256 streams at once for the errors, 64 for streams/s."
+        ),
         "",
         "| client | TTFT error p50 ms | p99 ms | gap error p50 ms | p99 ms | streams/s | memory MB |",
         "|---|---|---|---|---|---|---|",

@@ -11,8 +11,10 @@ def summary(document: dict[str, Any], out: str) -> str:
     """The end of a run as text."""
     client, load = document["client"], document["load"]
     lines = [
-        f"{document['target']['base_url']} ({document['dialect']}), {document['duration_seconds']:.1f} s, "
-        f"{load['processes']} process{'es' if load['processes'] > 1 else ''}",
+        (
+            f"{document['target']['base_url']} ({document['dialect']}), {document['duration_seconds']:.1f} s, "
+            f"{load['processes']} process{'es' if load['processes'] > 1 else ''}"
+        ),
         load["label"],
         "",
     ]

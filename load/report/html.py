@@ -33,9 +33,11 @@ def page(document: dict[str, Any]) -> str:
     base = escape(document["target"]["base_url"])
     parts = [
         f"<h1>Load on {base}</h1>",
-        f"<p>{escape(document['load']['label'])}. {document['started_at'][:19]}Z, "
-        f"{document['duration_seconds']:.1f} s, {document['load']['processes']} process(es), "
-        f"dialect {escape(document['dialect'])}.</p>",
+        (
+            f"<p>{escape(document['load']['label'])}. {document['started_at'][:19]}Z, "
+            f"{document['duration_seconds']:.1f} s, {document['load']['processes']} process(es), "
+            f"dialect {escape(document['dialect'])}.</p>"
+        ),
         f'<p class="state {kind}">{state}</p>',
         _list([*document["client"]["doubts"], *document["reasons"]]),
         "<h2>Operations</h2>",
