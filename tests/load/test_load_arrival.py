@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from load.arrival import parse_plan, parse_rate
@@ -47,6 +47,7 @@ def test_poisson_arrivals_have_the_rate_and_the_spread() -> None:
     assert variance**0.5 == pytest.approx(mean, rel=0.05)  # exponential: as wide as its mean
 
 
+@settings(deadline=None)
 @given(st.integers(1, 7), st.sampled_from(["constant", "ramp:5:50", "spike:90:1:1", "step:10:1"]))
 def test_shards_together_are_the_whole(shards: int, shape: str) -> None:
     plan = parse_plan(20, shape, 4)
@@ -54,6 +55,7 @@ def test_shards_together_are_the_whole(shards: int, shape: str) -> None:
     assert parts == pytest.approx(list(plan.arrivals()))
 
 
+@settings(deadline=None)
 @given(st.floats(0, 4), st.floats(0, 4), st.sampled_from(["constant", "ramp:5:50", "step:10:1"]))
 def test_what_is_requested_is_what_arrives(one: float, two: float, shape: str) -> None:
     start, end = sorted((one, two))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from load.histogram import Histogram
@@ -24,12 +24,14 @@ def nearest_rank(values: list[float], share: float) -> float:
     return ordered[max(1, -int(-share * len(ordered) // 1)) - 1]
 
 
+@settings(deadline=None)
 @given(times, st.sampled_from([0.0, 0.01, 0.5, 0.9, 0.95, 0.99, 0.999, 1.0]))
 def test_a_quantile_is_within_a_thousandth_of_the_sample(values: list[float], share: float) -> None:
     true = nearest_rank(values, share)
     assert filled(values).quantile(share) == pytest.approx(true, rel=1e-3, abs=1e-6)
 
 
+@settings(deadline=None)
 @given(times, times)
 def test_merged_is_what_pooled_samples_give(one: list[float], two: list[float]) -> None:
     merged, pooled = filled(one), filled(one + two)
@@ -40,6 +42,7 @@ def test_merged_is_what_pooled_samples_give(one: list[float], two: list[float]) 
     assert merged.total == pytest.approx(pooled.total)
 
 
+@settings(deadline=None)
 @given(times)
 def test_it_survives_the_wire(values: list[float]) -> None:
     histogram = filled(values)
@@ -49,7 +52,11 @@ def test_it_survives_the_wire(values: list[float]) -> None:
 
 
 def test_small_times_are_exact_to_the_microsecond() -> None:
-    assert filled([0.000_001, 0.000_002, 0.002_047]).quantiles((0.0, 0.5, 1.0)) == [0.000001, 0.000002, 0.002047]
+    assert filled([0.000_001, 0.000_002, 0.002_047]).quantiles((0.0, 0.5, 1.0)) == [
+        0.000001,
+        0.000002,
+        0.002047,
+    ]
 
 
 def test_an_empty_one_has_no_times() -> None:
@@ -64,6 +71,7 @@ def test_a_clock_that_steps_back_counts_as_no_time() -> None:
     assert filled([-1.0]).quantile(1.0) == 0.0
 
 
+@settings(deadline=None)
 @given(times)
 def test_bars_hold_nearly_all(values: list[float]) -> None:
     histogram = filled(values)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conformance.dialects.interpret import read_stream
@@ -57,6 +57,7 @@ bodies = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(bodies.filter(bool), st.lists(st.integers(0, 1000), max_size=6))
 def test_events_are_those_of_the_wire_parser(body: bytes, cuts: list[int]) -> None:
     parts = pieces(body, cuts)
@@ -75,6 +76,7 @@ def test_events_are_those_of_the_wire_parser(body: bytes, cuts: list[int]) -> No
 
 
 @pytest.mark.parametrize("name", ["contract", "openai-chat"])
+@settings(deadline=None)
 @given(data=st.data())
 def test_facts_are_those_of_the_dialects(name: str, data: st.DataObject) -> None:
     blocks = [b for text in (CONTRACT, OPENAI, *ERRORS) for b in text.encode().split(b"\n\n") if b]
