@@ -50,15 +50,21 @@ class Outcome:
         return f"open loop, {self.config.plan.label}, {kind} arrivals: latency counts from the intended start"
 
     @property
+    def span(self) -> float:
+        """Seconds in which arrivals could begin."""
+        plan = self.config.plan
+        return min(self.seconds, plan.duration) if plan is not None and plan.duration else self.seconds
+
+    @property
     def offered(self) -> float:
         """Arrivals per second that the plan held, by the clocks of the processes; 0 in a closed loop."""
-        return self.tally.own["planned"] / self.seconds
+        return self.tally.own["planned"] / self.span
 
     @property
     def started_rate(self) -> float:
         """Arrivals per second that were begun."""
         own = self.tally.own
-        return (own["scheduled"] - own["dropped"]) / self.seconds
+        return (own["scheduled"] - own["dropped"]) / self.span
 
     @property
     def cpu(self) -> float:

@@ -8,6 +8,7 @@ from time import perf_counter
 from urllib.parse import urlsplit
 
 import gevent
+from gevent.hub import get_hub
 
 from load.transport.connection import Connection, ConnectionProblem
 from load.transport.exchange import Exchange, Reply
@@ -155,4 +156,4 @@ class Client:
             self.worst_lag = max(lag, self.worst_lag)
             due = now + SWEEP
             for exchange in [e for e in self.active if e.deadline <= now]:
-                exchange.expire(now)
+                get_hub().loop.run_callback(exchange.expire, now)  # only the hub may wake who waits

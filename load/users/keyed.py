@@ -5,6 +5,7 @@ from __future__ import annotations
 import gevent
 
 from load.calls import Called
+from load.engine import Stopped
 from load.ledger import Broken
 from load.transport.client import Pool
 from load.users.actor import Actor
@@ -41,13 +42,13 @@ def race(actor: Actor, intended: float | None) -> None:
     """Two equal calls with one key at the same time: one is executed, the other gets its answer or 409 (IDEM-06)."""
     key = _key(actor)
     pools = [actor.pool, Pool()]
-    racers = [gevent.spawn(_keyed, actor, key, pool, intended, "race") for pool in pools]
+    racers = [gevent.spawn(_run, actor, key, pool, intended) for pool in pools]
     try:
         gevent.joinall(racers, raise_error=True)
     finally:
         gevent.killall(racers)
         pools[1].close()
-    answers: list[Called] = [racer.value for racer in racers]
+    answers: list[Called] = [racer.value for racer in racers if racer.value is not None]
     done = [a for a in answers if a.seen.ok]
     waiting = [a for a in answers if a.seen.status == 409]
     if len(done) + len(waiting) < 2 or not done:
@@ -61,6 +62,14 @@ def race(actor: Actor, intended: float | None) -> None:
         ledger.broken(
             Broken("IDEM-06", "409 with Retry-After", "409 without it", "header Retry-After"), exchange
         )
+
+
+def _run(actor: Actor, key: str, pool: Pool, intended: float | None) -> Called | None:
+    """One of two racers; None if the run is over."""
+    try:
+        return _keyed(actor, key, pool, intended, "race")
+    except Stopped:
+        return None
 
 
 def _keyed(actor: Actor, key: str, pool: Pool, intended: float | None, label: str) -> Called:
