@@ -8,7 +8,7 @@ DIALECT ?= contract
 KEY ?=
 OUT ?= aiconform-report
 
-.PHONY: help check serve test lint selftest lock editions interop clean
+.PHONY: help check serve test lint selftest bench-load soak-load lock editions interop clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,12 @@ test: $(STAMP) ## run all tests with branch coverage
 selftest: $(STAMP) ## prove the checks: mutants killed, variants not flagged
 	$(BIN)/aiconform selftest --json selftest.json
 
+bench-load: $(STAMP) ## measure the load client beside others; AIPERF=… adds that tool
+	$(BIN)/python -m load.bench $(if $(REALTIME),--realtime) --out bench-load.md
+
+soak-load: $(STAMP) ## ten minutes at 200 streams/s: memory flat, no false violation, equal counts
+	$(BIN)/python -m load.bench.soak
+
 node_modules: package.json package-lock.json
 	npm ci --no-audit --no-fund --silent
 	@touch $@
@@ -61,4 +67,4 @@ lock: ## resolve the dependencies anew into requirements.lock
 	  --output-file requirements.lock pyproject.toml
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) node_modules dist aiconform-report .coverage* selftest.json
+	rm -rf $(VENV) node_modules dist aiconform-report .coverage* selftest.json load-report bench-load.md

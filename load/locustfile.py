@@ -15,7 +15,7 @@ from locust import User, events, task
 from locust.runners import WorkerRunner
 
 from load.engine import Stopped
-from load.errors import USAGE, LoadError
+from load.errors import INTERRUPTED, USAGE, LoadError
 from load.live import Dashboard
 from load.options import add_options
 from load.report.write import finish
@@ -61,8 +61,11 @@ def _quitting(environment: Any, **_: object) -> None:
         sys.stderr.write(f"aiconform: {session.problem}\n")
         environment.process_exit_code = USAGE
     elif session.begun:
-        session.ended = session.ended or session.begun + session.elapsed
-        environment.process_exit_code = finish(session)
+        interrupted = not session.ended
+        if interrupted:
+            session.drain()
+        code = finish(session)
+        environment.process_exit_code = INTERRUPTED if interrupted else code
 
 
 class AiUser(User):

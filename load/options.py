@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from conformance.dialects.model import Dialect, DialectError, load_dialect
@@ -38,7 +39,6 @@ class Config:
     seed: int
     slo: str | None
     out: str
-    extra: Mapping[str, str] = field(default_factory=dict)
 
 
 def add_options(parser: argparse.ArgumentParser, locust: bool = False) -> None:
@@ -131,6 +131,8 @@ def read_config(options: argparse.Namespace, url: str | None, seconds: float | N
         )
     except (DialectError, TargetError) as error:
         raise LoadError(str(error)) from None
+    if options.ca_bundle and not Path(options.ca_bundle).is_file():
+        raise LoadError(f"--ca-bundle {options.ca_bundle} is not a file")
     check_host(target.base_url, options.i_am_allowed)
     caps = Caps.of(options)
     duration = min(seconds or DEFAULT_SECONDS, caps.seconds)
@@ -165,7 +167,7 @@ NEEDS = {
     "chat_stream": ("chat_stream",),
     "classify": ("classify",),
     "session": ("chat_stream",),
-    "job": ("analyze_document", "job"),
+    "job": ("submit_job", "get_job"),
     "retry": ("chat",),
     "race": ("chat",),
 }

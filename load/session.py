@@ -50,7 +50,7 @@ class Session:
         self._loop: gevent.Greenlet | None = None
         events = environment.events
         events.test_start.add_listener(self._on_start)
-        events.test_stopping.add_listener(self._on_stopping)
+        events.test_stopping.add_listener(self.drain)
         events.test_stop.add_listener(self._on_stop)
         runner = environment.runner
         if isinstance(runner, MasterRunner):
@@ -111,7 +111,7 @@ class Session:
             self._loop = gevent.spawn(self._run_plan, self.engine, config)
         gevent.spawn(self._stop_when_capped, self.engine)
 
-    def _on_stopping(self, **_: object) -> None:
+    def drain(self, **_: object) -> None:
         """Before Locust ends its users, which takes so long that bytes would be timed late: send nothing more,
         and let calls under way end. A master waits until every worker has done so and has reported."""
         if self.ended:
@@ -153,7 +153,7 @@ class Session:
     def _end(self) -> None:
         """The time is over, or a cap is reached."""
         if not self.ended:
-            self._on_stopping()
+            self.drain()
             runner = self.environment.runner
             runner.quit() if self.environment.parsed_options.headless else runner.stop()
 
@@ -194,7 +194,7 @@ class Session:
             gevent.sleep(0.05)
 
     def _on_drain(self, environment: Any, msg: Any, **_: object) -> None:
-        self._on_stopping()
+        self.drain()
         environment.runner.send_message(REPORT, self._part(final=True))
 
     def _on_report_to_master(self, client_id: str, data: dict[str, Any]) -> None:

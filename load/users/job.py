@@ -12,26 +12,26 @@ from load.observation import Observation
 from load.users.actor import Actor
 
 FIRST_POLL, LONGEST_POLL = 0.05, 2.0
-"""Seconds; the wait doubles from one to the other, unless the server says how long (Retry-After)."""
+"""Seconds between polls; the wait doubles from one to the other."""
 
-WAITING = frozenset({"queued", "pending", "validating"})
-DONE = frozenset({"complete", "completed", "succeeded"})
-LOST = frozenset({"failed", "cancelled", "canceled", "expired"})
+WAITING, DONE = "queued", "complete"
+LOST = ("failed", "cancelled", "expired")
+"""Statuses as the dialects map them."""
 
 
 def job(actor: Actor, intended: float | None) -> None:
     """Submit a document and wait for its result. Queue time ends with the first status that is not waiting."""
     engine, prompt = actor.engine, actor.prompt()
     submitted = engine.call(
-        "analyze_document",
-        actor.params(text=prompt.text, document=prompt.text),
+        "submit_job",
+        actor.params(document=prompt.text),
         actor.pool,
         principal=actor.principal,
         intended=intended,
         label="job_submit",
         obey=not actor.impatient,
     )
-    number = _member(submitted, "job_id", "id")
+    number = _fact(submitted, "job.id")
     if not submitted.seen.ok or not number:
         return
     begun = submitted.reply.t_begun if intended is None else intended
@@ -42,15 +42,15 @@ def job(actor: Actor, intended: float | None) -> None:
         gevent.sleep(wait)
         wait = min(wait * 2, LONGEST_POLL)
         polled = engine.call(
-            "job", actor.params(job_id=number), actor.pool, principal=actor.principal, label="job_poll",
+            "get_job", actor.params(job_id=number), actor.pool, principal=actor.principal, label="job_poll",
             obey=not actor.impatient,
         )  # fmt: skip
-        status = str(_member(polled, "status") or "").lower()
+        status = str(_fact(polled, "job.status") or "")
         now = polled.reply.t_end or perf_counter()
-        if running is None and status and status not in WAITING:
+        if running is None and status and status != WAITING:
             running = now
-        if status in DONE or status in LOST:
-            seen = Observation("job", now - begun, code="" if status in DONE else f"job {status}")
+        if status == DONE or status in LOST:
+            seen = Observation("job", now - begun, code="" if status == DONE else f"job {status}")
             seen.queued = (running or now) - begun
             seen.run = now - (running or now)
             _count(actor, polled, seen)
@@ -58,11 +58,9 @@ def job(actor: Actor, intended: float | None) -> None:
     _count(actor, submitted, Observation("job", perf_counter() - begun, code="job timeout"))
 
 
-def _member(called: Called, *names: str) -> Any:
-    document = called.exchange.json if called.exchange is not None else None
-    if not isinstance(document, dict):
-        return None
-    return next((document[name] for name in names if document.get(name)), None)
+def _fact(called: Called, name: str) -> Any:
+    fact = called.facts.get(name) if called.facts is not None else None
+    return fact.value if fact is not None else None
 
 
 def _count(actor: Actor, last: Called, seen: Observation) -> None:
