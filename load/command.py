@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from pathlib import Path
 
@@ -77,10 +78,18 @@ def run(arguments: list[str]) -> int:
             f"--stop-timeout={DRAIN}",
             f"--spawn-rate={options.spawn_rate or max(users, 1)}",
             f"--stop-after={min(options.duration, config.caps.seconds)}",
-            *([f"--processes={options.processes}"] if options.processes > 1 else []),
+            *(_processes(options.processes) if options.processes > 1 else []),
             *_passed_on(arguments),
         ]
     )
+
+
+def _processes(number: int) -> list[str]:
+    """Locust's own way to several processes, on a port of this run's own: two runs must not share workers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    local = ["--master-host=127.0.0.1", "--master-bind-host=127.0.0.1"]
+    return [f"--processes={number}", *local, f"--master-port={port}", f"--master-bind-port={port}"]
 
 
 def _passed_on(arguments: list[str]) -> list[str]:

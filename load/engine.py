@@ -92,6 +92,7 @@ class Engine:
             return
         self.stopped = reason or "the run has ended"
         if self.config.plan is not None:
+            self.tally.own["span_ms"] += int(min(self.elapsed, self.config.plan.duration) * 1000)
             self.tally.own["planned"] += int(self.config.plan.requested(0.0, self.elapsed) / self.shards)
 
     def drain(self, seconds: float) -> None:

@@ -7,10 +7,12 @@ to ``--out`` when the test ends.
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import Any
 
 import gevent
+from gevent.hub import get_hub
 from locust import User, events, task
 from locust.runners import WorkerRunner
 
@@ -38,9 +40,14 @@ def _options(parser: Any, **_: object) -> None:
 def _init(environment: Any, **_: object) -> None:
     session = _sessions[id(environment)] = Session(environment)
     options = environment.parsed_options
+    get_hub().loop.update_now()  # Locust's timer for --run-time counts from when the imports began
     if isinstance(environment.runner, WorkerRunner):
+        if options.processes:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all: the master ends us
         return
     if options.headless:
+        # Python would raise KeyboardInterrupt in whatever greenlet runs, and only that one would end.
+        gevent.signal_handler(signal.SIGINT, session.interrupt)
         try:
             session.prepare()  # before a user is started, so that a wrong option is one line
         except LoadError as error:
@@ -61,11 +68,9 @@ def _quitting(environment: Any, **_: object) -> None:
         sys.stderr.write(f"aiconform: {session.problem}\n")
         environment.process_exit_code = USAGE
     elif session.begun:
-        interrupted = not session.ended
-        if interrupted:
-            session.drain()
+        session.drain()
         code = finish(session)
-        environment.process_exit_code = INTERRUPTED if interrupted else code
+        environment.process_exit_code = INTERRUPTED if session.interrupted else code
 
 
 class AiUser(User):

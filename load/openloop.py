@@ -18,9 +18,8 @@ def run_plan(engine: Engine, plan: Plan, act: Act) -> None:
     """Start every arrival of this process's part of the plan; returns after the last was started."""
     for moment in plan.arrivals(engine.shard, engine.shards, engine.config.seed):
         due = engine.begun + moment
-        wait = due - perf_counter()
-        if wait > 0:
-            gevent.sleep(wait)
+        while (wait := due - perf_counter()) > 0 and not engine.stopped:
+            gevent.sleep(wait)  # counted from when the loop last looked at the clock: it may be short
         if engine.stopped:
             return
         tally = engine.tally

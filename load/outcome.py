@@ -51,9 +51,8 @@ class Outcome:
 
     @property
     def span(self) -> float:
-        """Seconds in which arrivals could begin."""
-        plan = self.config.plan
-        return min(self.seconds, plan.duration) if plan is not None and plan.duration else self.seconds
+        """Seconds in which arrivals could begin, by the clocks of the processes (which start one after another)."""
+        return self.tally.own["span_ms"] / 1000 / self.shards or self.seconds
 
     @property
     def offered(self) -> float:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from time import perf_counter as _now
 from time import time
 from typing import Any
 
 import gevent
+from gevent.hub import get_hub
 from locust.runners import MasterRunner, WorkerRunner
 
 from load.engine import Engine, Stopped
-from load.errors import LoadError
+from load.errors import INTERRUPTED, LoadError
 from load.observation import Observation
 from load.openloop import run_plan
 from load.options import Config, read_config
@@ -46,6 +48,7 @@ class Session:
         self.begun = 0.0
         self.ended = 0.0
         self.problem: str = ""
+        self.interrupted = False
         self.reported: int | None = None
         self._loop: gevent.Greenlet | None = None
         events = environment.events
@@ -94,8 +97,9 @@ class Session:
             self.problem = str(error)
             gevent.spawn(environment.runner.quit)
             return
-        self.total, self.reported = Tally(), None
+        self.total, self.reported, self.workers = Tally(), None, {}
         self.started_at, self.begun, self.ended = time(), _now(), 0.0
+        get_hub().loop.update_now()  # timers count from the loop's own clock, which stood still while we prepared
         if self.seconds_asked and not isinstance(environment.runner, WorkerRunner):
             gevent.spawn_later(self.seconds_asked, self._end)
         if self.is_master:
@@ -149,6 +153,13 @@ class Session:
             gevent.sleep(0.05)
         if not self.ended and not isinstance(self.environment.runner, WorkerRunner):
             self._end()
+
+    def interrupt(self) -> None:
+        """Ctrl-C: end as at the end of the time. A second one ends at once."""
+        if self.interrupted or not self.begun:
+            os._exit(INTERRUPTED)
+        self.interrupted = True
+        self._end()
 
     def _end(self) -> None:
         """The time is over, or a cap is reached."""

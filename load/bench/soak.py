@@ -1,4 +1,4 @@
-"""``python -m load.bench.soak``: a long open loop against the no-delay server. What grows, lies or gets lost shows here.
+"""``python -m load.bench.soak``: a long open loop against the no-delay server. What grows or gets lost shows.
 
 Passes if the client's memory is flat, no requirement is reported broken, and client and server count the same.
 """
@@ -62,7 +62,13 @@ def _soak(url: str, rate: float, seconds: float, out: str) -> tuple[int, list[fl
 def _problems(document: dict[str, Any], server: dict[str, Any], memory: list[float]) -> list[str]:
     operation, client = document["operations"]["chat_stream"], document["client"]
     found = []
-    if not operation["requests"] == operation["ok"] == client["sent"] == server["requests"]["chat"] == server["whole"]:
+    if (
+        not operation["requests"]
+        == operation["ok"]
+        == client["sent"]
+        == server["requests"]["chat"]
+        == server["whole"]
+    ):
         found.append("client and server do not count the same")
     if broken := [v["id"] for v in document["contract"]["verdicts"] if v["verdict"] in ("FAIL", "WARN")]:
         found.append(f"false violations: {', '.join(broken)}")

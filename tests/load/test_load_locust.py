@@ -70,7 +70,7 @@ def test_the_web_ui_works(tmp_path: Path) -> None:
 
 def test_two_processes_count_what_the_server_counts(tmp_path: Path) -> None:
     with truth(*FAST) as url:
-        run = load(tmp_path, url, "--users=6", "--duration=2", "--processes=2", *LAX)
+        run = load(tmp_path, url, "--users=6", "--duration=4", "--processes=2", *LAX)
         seen = counts(url)
     assert run.code == 0, run.out + run.err
     operation = run.document["operations"]["chat_stream"]
@@ -81,7 +81,7 @@ def test_two_processes_count_what_the_server_counts(tmp_path: Path) -> None:
 
 def test_an_open_loop_is_shared_out(tmp_path: Path) -> None:
     with truth(*FAST) as url:
-        run = load(tmp_path, url, "--rate=60", "--duration=2", "--processes=2", *LAX)
+        run = load(tmp_path, url, "--rate=60", "--duration=4", "--processes=2", *LAX)
         seen = counts(url)
     assert run.document["client"]["sent"] == seen["requests"]["chat"]
     assert run.document["client"]["requested_per_second"] == pytest.approx(60, abs=6)
