@@ -7,8 +7,11 @@ URL ?=
 DIALECT ?= contract
 KEY ?=
 OUT ?= aiconform-report
+# More than cores, since many tests wait: for windows of limits, deadlines and the end of child processes.
+WORKERS ?= 3
+CASES ?=
 
-.PHONY: help check serve test lint selftest bench-load soak-load lock editions interop clean
+.PHONY: help check serve test lint selftest bench-load soak-load lock editions mutants interop clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,7 +35,7 @@ serve: $(STAMP) ## serve the reference on port 8000
 
 test: $(STAMP) ## run all tests with branch coverage
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest -n $(WORKERS) --dist worksteal
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --skip-covered --sort=cover | tail -n 40
 
@@ -60,6 +63,12 @@ lint: $(STAMP) node_modules ## style, types, dependency rule, OpenAPI lint
 editions: $(STAMP) ## write the published editions of the contract to dist/
 	$(BIN)/python -m spec.editions dist
 
+mutants: $(STAMP) ## write the index of the mutants, spec/mutants.json
+	$(BIN)/python -m reference_impl.mutants --index spec/mutants.json
+
+interop: $(STAMP) ## run the suite on real third-party servers, or CASES="…"; writes docs/results/
+	$(BIN)/python tests/interop/run.py $(CASES)
+
 lock: ## resolve the dependencies anew into requirements.lock
 	test -x $(BIN)/pip-compile || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet pip-tools; }
 	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-emit-index-url \
@@ -67,4 +76,4 @@ lock: ## resolve the dependencies anew into requirements.lock
 	  --output-file requirements.lock pyproject.toml
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) node_modules dist aiconform-report .coverage* selftest.json load-report bench-load.md
+	rm -rf $(VENV) node_modules dist aiconform-report load-report .interop .coverage* selftest.json bench-load.md

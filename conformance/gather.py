@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import groupby
 
 from conformance import __version__
 from conformance.dialects.model import Dialect
@@ -34,6 +35,8 @@ class Plan:
 
     probes: tuple[Probe, ...]
     skipped: tuple[ProbeRecord, ...]
+    abreast: int | None = None
+    """The most probes that run side by side; None: as many as can."""
 
     @property
     def calls(self) -> int:
@@ -42,6 +45,19 @@ class Plan:
     @property
     def tokens(self) -> int:
         return sum(p.tokens for p in self.probes)
+
+    def cheapest_first(self, abreast: int) -> Plan:
+        """The same probes in steps of ``abreast``, in each phase those of few calls first."""
+        ordered = sorted(self.probes, key=lambda p: (p.phase, p.computes, p.calls, p.name))
+        return replace(self, probes=tuple(ordered), abreast=abreast)
+
+    def steps(self) -> Iterator[tuple[Probe, ...]]:
+        """What runs side by side, in the order of the steps: a phase, those that compute apart."""
+        for (phase, _), group in groupby(self.probes, key=lambda p: (p.phase, p.computes)):
+            probes = tuple(group)
+            size = 1 if phase == EXHAUSTING else self.abreast or len(probes)
+            for start in range(0, len(probes), size):
+                yield probes[start : start + size]
 
 
 @dataclass
@@ -73,15 +89,28 @@ def plan(checks: Iterable[Check], dialect: Dialect) -> Plan:
         wanted |= set(PROBES)
     chosen: list[Probe] = []
     skipped: list[ProbeRecord] = []
-    for name in sorted(wanted, key=lambda n: (PROBES[n].phase, n)):
+    for name in sorted(wanted, key=lambda n: (PROBES[n].phase, PROBES[n].computes, n)):
         probe = PROBES[name]
-        missing = [op for op in probe.operations if op not in dialect.operations]
-        if missing:
-            reason = f"the dialect {dialect.name} has no operation {', '.join(missing)}"
+        if dialect.name != "contract":
+            probe = replace(probe, calls=probe.vendor_calls)
+        reason = _left_out(probe, dialect)
+        if reason:
             skipped.append(ProbeRecord(name, "skipped", reason))
         else:
             chosen.append(probe)
     return Plan(tuple(chosen), tuple(skipped))
+
+
+def _left_out(probe: Probe, dialect: Dialect) -> str:
+    """Why a probe cannot be sent in this dialect; empty if it can."""
+    missing = [op for op in probe.operations if op not in dialect.operations]
+    if missing:
+        return f"the dialect {dialect.name} has no operation {', '.join(missing)}"
+    if not probe.calls:
+        return "only the contract's own format has this"
+    if probe.provocations and not any(p in dialect.provocations for p in probe.provocations):
+        return f"needs a provocation for '{probe.provocations[0]}', which neither dialect nor target declares"
+    return ""
 
 
 async def gather(
@@ -91,10 +120,12 @@ async def gather(
     *,
     watch: Watcher = lambda _: None,
     after_baseline: Callable[[Sequence[Exchange]], None] = lambda _: None,
+    enough: Callable[[Evidence], Awaitable[bool]] | None = None,
 ) -> Evidence:
     """Run the probes by phase: the baseline, then all that can run side by side, then those that exhaust limits.
 
-    ``after_baseline`` may raise to end the run early (an unusable target).
+    ``after_baseline`` may raise to end the run early (an unusable target). ``enough`` is asked after each step;
+    True ends the run with the evidence it was shown.
 
     Raises:
         Interrupted: the run was cancelled; carries the evidence recorded so far.
@@ -104,46 +135,64 @@ async def gather(
     progress = Progress(planned)
     interrupted = False
     async with Wire(verify=target.ca_bundle or target.verify) as wire:
-        run = Run(target, dialect, wire, on_call=lambda n: _advance(progress, watch, n))
+        kept = sum(p.calls for p in planned.probes if p.phase == EXHAUSTING)
+        run = Run(target, dialect, wire, on_call=lambda n: _advance(progress, watch, n), kept=kept)
+
+        def recorded(missing: str) -> Evidence:
+            return _evidence(planned, run, records, missing, started, time.perf_counter() - clock)
+
         try:
-            for phase in sorted({p.phase for p in planned.probes}):
-                await _phase(phase, planned, run, records, progress, watch)
-                if phase == BASELINE:
+            for step in planned.steps():
+                await _step(step, run, records, progress, watch)
+                if step[0].phase == BASELINE:
                     after_baseline(run.exchanges)
+                if enough and await enough(shown := recorded("not needed any more")):
+                    return shown
         except asyncio.CancelledError:
             interrupted = True
-    for probe in planned.probes:
-        records.setdefault(probe.name, ProbeRecord(probe.name, "stopped", "the run was interrupted"))
-    records[SECRETS] = ProbeRecord(
-        SECRETS, "done", notes={"leaks": _leaks(run.exchanges, target.keys.values())}
-    )
+    evidence = recorded("the run was interrupted")
+    if interrupted:
+        raise Interrupted(evidence)
+    return evidence
+
+
+async def _step(
+    probes: Sequence[Probe],
+    run: Run,
+    records: dict[str, ProbeRecord],
+    progress: Progress,
+    watch: Watcher,
+) -> None:
+    async def one(probe: Probe) -> None:
+        records[probe.name] = await _probe(probe, run, progress, watch)
+
+    await asyncio.gather(*(one(p) for p in probes))
+
+
+def _evidence(
+    planned: Plan,
+    run: Run,
+    records: Mapping[str, ProbeRecord],
+    missing: str,
+    started: float,
+    duration: float,
+) -> Evidence:
+    """All that was recorded until now, redacted. ``missing`` says why a planned probe has no record."""
+    target = run.target
+    secrets = tuple(target.keys.values())
+    not_run = {p.name: ProbeRecord(p.name, "stopped", missing) for p in planned.probes}
+    leaks = ProbeRecord(SECRETS, "done", notes={"leaks": _leaks(run.exchanges, secrets)})
     evidence = Evidence(
-        target={**run.target.public(), "calls_planned": planned.calls},
-        dialect=dialect.name,
+        target={**target.public(), "calls_planned": planned.calls},
+        dialect=run.dialect.name,
         started_at=started,
-        duration=time.perf_counter() - clock,
-        probes=records,
+        duration=duration,
+        probes={**not_run, **records, SECRETS: leaks},
         exchanges=tuple(sorted(run.exchanges, key=lambda e: e.id)),
         suite_version=__version__,
         contract_version=contract_version(),
     )
-    clean = redact_evidence(evidence, tuple(target.keys.values()))
-    if interrupted:
-        raise Interrupted(clean)
-    return clean
-
-
-async def _phase(
-    phase: int, planned: Plan, run: Run, records: dict[str, ProbeRecord], progress: Progress, watch: Watcher
-) -> None:
-    probes = [p for p in planned.probes if p.phase == phase]
-    side_by_side = asyncio.Semaphore(1 if phase == EXHAUSTING else len(probes))
-
-    async def one(probe: Probe) -> None:
-        async with side_by_side:
-            records[probe.name] = await _probe(probe, run, progress, watch)
-
-    await asyncio.gather(*(one(p) for p in probes))
+    return redact_evidence(evidence, secrets)
 
 
 def _advance(progress: Progress, watch: Watcher, calls: int) -> None:

@@ -38,6 +38,11 @@ def refuse_unusable(baseline: Sequence[Exchange], dialect: Dialect) -> None:
             raise UnusableTarget(f"{base} answers {chat.status} with an HTML page: is the base URL right?", 2)
         return
     error = Reading(chat, dialect).error
+    if (error.raw_code.value, error.param.value) == ("unsupported_parameter", "max_tokens"):
+        raise UnusableTarget(
+            f"{base} does not take max_tokens with this model, but max_completion_tokens: give --dialect openai",
+            2,
+        )
     if chat.status in (401, 403):
         given = "the key was refused" if chat.sent_header("authorization") else "a key is needed: give --key"
         raise UnusableTarget(f"{base} answers {chat.status}: {given}", 2)

@@ -68,8 +68,12 @@ class Probed:
     def __getitem__(self, role: str) -> Reading:
         """The complete response of that role. Missing: NOT_TESTED. No complete response: INCONCLUSIVE."""
         reading = self.get(role)
-        if reading is None and self.get(f"{role}!429"):
-            raise Inconclusive(f"'{role}' was refused by a limit (429), also after the wait it asked for")
+        refusals = sum(r.role == f"{role}!429" for r in self.readings)
+        if reading is None and refusals:
+            after = (
+                "also after the wait it asked for" if refusals > 1 else "and no time was left to wait for it"
+            )
+            raise Inconclusive(f"'{role}' was refused by a limit (429), {after}")
         if reading is None:
             raise NotTested(self.record.reason or f"probe {self.record.name} did not send '{role}'")
         failure = reading.exchange.failure

@@ -43,9 +43,11 @@ class Check:
 
 @dataclass(frozen=True)
 class Probe:
-    """What is sent for one area. ``calls`` is the most it sends. ``operations`` are abstract operations
-    that the dialect must have, else the probe is skipped. ``phase`` 0 runs first (baseline), 1 runs concurrently,
-    2 runs alone and last (it exhausts limits)."""
+    """What is sent for one area. ``calls`` is the most it sends, ``vendor_calls`` the most where calls cost money:
+    in any dialect but the contract's (0: only the contract's own format has what it asks for). It is left out unless
+    the dialect has its abstract ``operations``, and one of its ``provocations``, if it names any. ``phase`` 0 runs
+    first (baseline), 1 runs concurrently, 2 runs alone and last (it exhausts limits). ``computes``: it keeps a core
+    busy, which would falsify the times that other probes measure; so it runs after those of its phase."""
 
     name: str
     function: ProbeFunction
@@ -53,6 +55,9 @@ class Probe:
     operations: tuple[str, ...]
     phase: int
     tokens: int
+    vendor_calls: int
+    provocations: tuple[str, ...]
+    computes: bool
 
 
 CHECKS: dict[str, Check] = {}
@@ -75,15 +80,25 @@ def check(requirement: str) -> Callable[[CheckFunction], CheckFunction]:
 
 
 def probe(
-    *, calls: int, operations: tuple[str, ...] = ("chat",), phase: int = 1, tokens: int = 200
+    *,
+    calls: int,
+    operations: tuple[str, ...] = ("chat",),
+    phase: int = 1,
+    tokens: int = 200,
+    vendor_calls: int | None = None,
+    provocations: tuple[str, ...] = (),
+    computes: bool = False,
 ) -> Callable[[ProbeFunction], ProbeFunction]:
-    """Declare a probe; its name is the function's. ``tokens``: the most it may cost in all."""
+    """Declare a probe; its name is the function's. ``tokens``: the most it may cost in all. See :class:`Probe`."""
 
     def register(function: ProbeFunction) -> ProbeFunction:
         name = function.__name__
         if name in BROAD:
             raise ValueError(f"'{name}' cannot name a probe")
-        PROBES[name] = Probe(name, function, calls, operations, phase, tokens)
+        elsewhere = calls if vendor_calls is None else vendor_calls
+        PROBES[name] = Probe(
+            name, function, calls, operations, phase, tokens, elsewhere, provocations, computes
+        )
         return function
 
     return register

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+import multiprocessing
+import signal
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import httpx
 
 from conformance.dialects.model import load_dialect
+from conformance.evidence import Evidence
 from conformance.gather import gather, plan
 from conformance.judge import judge
 from conformance.registry import CHECKS, load_all, selected_checks
@@ -17,7 +22,15 @@ from conformance.target import Target
 from conformance.verdict import Result, Verdict
 from spec.catalogue import requirements
 
-AT_ONCE = 5
+AT_ONCE = 10
+"""Subjects examined side by side. Nearly all of their time is waiting; more would falsify the timed checks."""
+
+ABREAST = 8
+"""Probes side by side on a mutant, which may be caught by the first few."""
+
+JUDGES = 1
+"""Processes that judge; two cores are busy then, with the subjects' own server as the third."""
+
 _FLAGS = (Result.FAIL, Result.WARN, Result.ERROR)
 
 
@@ -42,6 +55,7 @@ class Outcome:
     flagged: tuple[Verdict, ...]
     hits: tuple[Verdict, ...]
     calls: int
+    seconds: float
 
     @property
     def killed(self) -> bool:
@@ -59,32 +73,71 @@ async def subjects(index_url: str) -> list[Subject]:
     return [Subject(**{**s, "violates": tuple(s["violates"])}) for s in listed]
 
 
-async def examine(subject: Subject) -> Outcome:
-    """Run the suite on one subject: all of it on a variant, the checks that must notice on a mutant."""
-    load_all()
-    known = requirements()
-    wanted = [known[i] for i in subject.violates] if subject.kind == "mutant" else list(known.values())
-    checks = selected_checks(r.id for r in wanted)
+async def examine(subject: Subject, judges: Executor) -> Outcome:
+    """Run the suite on one subject: all of it on a variant, the checks that must notice on a mutant.
+
+    ``judges`` does the judging, so that it delays no probe that measures times.
+    """
+    began = time.perf_counter()
+    ids = _ids(subject)
     dialect = load_dialect(subject.dialect)
     target = Target(subject.base_url, dialect.name, keys=subject.keys)
-    evidence = await gather(target, dialect, plan(checks.values(), dialect))
-    verdicts = judge(evidence, dialect, wanted, checks)
-    flagged = tuple(v for v in verdicts if v.result in _FLAGS)
-    hits = tuple(v for v in flagged if v.id in subject.violates and v.result is not Result.ERROR)
-    return Outcome(subject, flagged, hits, len(evidence.exchanges))
+    planned = plan(selected_checks(ids).values(), dialect)
+    loop = asyncio.get_running_loop()
+    flagged: tuple[Verdict, ...] = ()
+
+    async def all_caught(evidence: Evidence) -> bool:
+        nonlocal flagged
+        flagged = await loop.run_in_executor(judges, _flagged, evidence, subject.dialect, ids)
+        return {v.id for v in _hits(subject, flagged)} >= set(subject.violates)
+
+    if subject.kind == "mutant":
+        # What is flagged stays flagged, whatever else would be recorded: a mutant is done with when all is.
+        evidence = await gather(target, dialect, planned.cheapest_first(ABREAST), enough=all_caught)
+    else:
+        evidence = await gather(target, dialect, planned)
+        await all_caught(evidence)
+    return Outcome(
+        subject, flagged, _hits(subject, flagged), len(evidence.exchanges), time.perf_counter() - began
+    )
+
+
+def _leave_interrupts() -> None:
+    # Ctrl-C reaches all processes of the terminal; the parent handles it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _ids(subject: Subject) -> tuple[str, ...]:
+    load_all()
+    return subject.violates if subject.kind == "mutant" else tuple(requirements())
+
+
+def _flagged(evidence: Evidence, dialect: str, ids: Sequence[str]) -> tuple[Verdict, ...]:
+    load_all()
+    wanted = [requirements()[i] for i in ids]
+    verdicts = judge(evidence, load_dialect(dialect), wanted, selected_checks(ids))
+    return tuple(v for v in verdicts if v.result in _FLAGS)
+
+
+def _hits(subject: Subject, flagged: Iterable[Verdict]) -> tuple[Verdict, ...]:
+    return tuple(v for v in flagged if v.id in subject.violates and v.result is not Result.ERROR)
 
 
 async def examine_all(found: Iterable[Subject], done: Callable[[Outcome], None]) -> list[Outcome]:
-    """Examine subjects side by side; ``done`` is told of each as it finishes."""
+    """Examine subjects side by side, variants first; ``done`` is told of each as it finishes."""
     slots = asyncio.Semaphore(AT_ONCE)
+    # Whole runs take longest, so they start first.
+    queue = sorted(found, key=lambda s: s.kind == "mutant")
 
-    async def one(subject: Subject) -> Outcome:
+    async def one(subject: Subject, judges: Executor) -> Outcome:
         async with slots:
-            outcome = await examine(subject)
+            outcome = await examine(subject, judges)
         done(outcome)
         return outcome
 
-    return list(await asyncio.gather(*(one(s) for s in found)))
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(JUDGES, mp_context=spawn, initializer=_leave_interrupts) as judges:
+        return list(await asyncio.gather(*(one(s, judges) for s in queue)))
 
 
 def summary(outcomes: Iterable[Outcome]) -> dict[str, Any]:
@@ -104,5 +157,6 @@ def summary(outcomes: Iterable[Outcome]) -> dict[str, Any]:
         },
         "checks": len(CHECKS),
         "checks_that_killed": len(killers),
+        "seconds": {o.subject.name: round(o.seconds, 1) for o in listed},
         "matrix": {o.subject.name: {v.id: str(v.result) for v in o.hits} for o in mutants},
     }

@@ -25,6 +25,12 @@ BREAKER = 4
 PATIENCE = 30.0
 """Seconds after the start of a run until which a probe still waits as long as a 429 asks, and sends again."""
 
+GENERATING = "chat"
+"""Operations whose name starts so may take as long as the whole call before the head of their answer comes."""
+
+TRIES = 2
+"""How often a refused call is sent again: when its turn comes, and once more after the wait it is told then."""
+
 LIMITED = "!429"
 """Suffix of the role of an answer that was refused by a limit and then sent again as told."""
 
@@ -40,10 +46,19 @@ class RunStopped(Exception):  # noqa: N818 - a signal
 
 
 class Run:
-    """State shared by all probes of one run: recorded exchanges, budget, breaker."""
+    """State shared by all probes of one run: recorded exchanges, budget, breaker.
+
+    ``kept``: calls of the budget that are not spent on sending refused calls again, but kept for the probes that
+    come last.
+    """
 
     def __init__(
-        self, target: Target, dialect: Dialect, wire: Wire, on_call: Callable[[int], None] = lambda _: None
+        self,
+        target: Target,
+        dialect: Dialect,
+        wire: Wire,
+        on_call: Callable[[int], None] = lambda _: None,
+        kept: int = 0,
     ) -> None:
         self.target, self.dialect, self.wire, self._on_call = target, dialect, wire, on_call
         self.exchanges: list[Exchange] = []
@@ -51,6 +66,8 @@ class Run:
         self._ids = itertools.count(1)
         self._failures = 0
         self._patience_ends = time.monotonic() + PATIENCE
+        self._kept = kept
+        self._lines: dict[Principal, asyncio.Lock] = {}
         self.slots = asyncio.Semaphore(target.concurrency)
 
     def admit(self) -> None:
@@ -62,9 +79,15 @@ class Run:
         self.calls += 1
         self._on_call(self.calls)
 
+    def line(self, principal: Principal) -> asyncio.Lock:
+        """Where refused calls of one principal wait for their turn: all at once, they would be refused again."""
+        return self._lines.setdefault(principal, asyncio.Lock())
+
     def wait_of(self, reading: Reading) -> float | None:
-        """How long the target asks us to wait, if it refused by a limit and there is time for it."""
+        """How long the target asks us to wait, if it refused by a limit and there is time and budget for it."""
         if reading.status != 429:
+            return None
+        if self.target.max_calls is not None and self.calls >= self.target.max_calls - self._kept:
             return None
         asked = reading.facts["retry_after"]
         in_time = asked and 0 < asked.value <= self._patience_ends - time.monotonic()
@@ -179,11 +202,18 @@ class Session:
     ) -> Reading:
         sent = replace(sent, headers=_override(sent.headers, headers or {}))
         reading = await self._once(sent, operation, role, principal, params, hang_up, limits)
-        wait = None if self._exhausts else self._run.wait_of(reading)
-        if wait is None:
+        if self._exhausts or self._run.wait_of(reading) is None:
             return reading
-        await asyncio.sleep(wait)
-        return await self._once(sent, operation, role, principal, params, hang_up, limits)
+        refused_at = time.monotonic()
+        async with self._run.line(principal):
+            for _ in range(TRIES):
+                wait = self._run.wait_of(reading)
+                if wait is None:
+                    break
+                await asyncio.sleep(max(0.0, refused_at + wait - time.monotonic()))
+                reading = await self._once(sent, operation, role, principal, params, hang_up, limits)
+                refused_at = time.monotonic()
+        return reading
 
     async def _once(
         self,
@@ -198,7 +228,7 @@ class Session:
         async with self._run.slots:
             self._run.admit()
             started = time.time()
-            recorded: Recorded = await self._run.wire.send(sent, limits or self.target.limits, hang_up)
+            recorded: Recorded = await self._run.wire.send(sent, limits or self._limits(operation), hang_up)
         response = recorded.response()
         if response["status"] == 429 and not self._exhausts:
             role += LIMITED
@@ -216,6 +246,10 @@ class Session:
         self._run.note(exchange)
         self._mine.append(exchange)
         return Reading(exchange, self.dialect)
+
+    def _limits(self, operation: str) -> Limits:
+        limits = self.target.limits
+        return replace(limits, headers=limits.total) if operation.startswith(GENERATING) else limits
 
     def so_far(self) -> Probed:
         """What this probe recorded until now, for a probe whose next step depends on it."""

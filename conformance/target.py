@@ -14,7 +14,10 @@ class TargetError(ValueError):
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds on one exchange. Times in seconds, sizes in bytes; ``total`` includes the body."""
+    """Bounds on one exchange. Times in seconds, sizes in bytes; ``total`` includes the body.
+
+    ``headers`` does not hold for generated answers: a server may generate all of one before it sends its head.
+    """
 
     connect: float = 5.0
     headers: float = 15.0
@@ -50,6 +53,7 @@ class Target:
         model: str | None = None,
         max_calls: int | None = None,
         limits: Limits | None = None,
+        concurrency: int | None = None,
         verify: bool = True,
         ca_bundle: str | None = None,
     ) -> Target:
@@ -73,6 +77,7 @@ class Target:
             model=model,
             max_calls=max_calls,
             limits=limits or Limits(),
+            concurrency=concurrency or cls.concurrency,
             verify=verify,
             ca_bundle=ca_bundle,
         )

@@ -12,6 +12,7 @@ from reference_impl.engine.base import Engine
 from reference_impl.engine.builtin import BuiltinEngine
 from reference_impl.engine.classifier import KeywordClassifier
 from reference_impl.engine.sandbox import SandboxEngine
+from reference_impl.facade.app import FACADE_PATH, facade_app
 from reference_impl.http.entry import Entry
 from reference_impl.http.schema import path_methods
 from reference_impl.http.wiring import connexion_app
@@ -29,9 +30,10 @@ _OPERATIONS = (chat, classify, discovery, models, turns)
 class ReferenceApp:
     """An ASGI application. Its state opens with the lifespan, or inside `async with app.running():`."""
 
-    def __init__(self, services: Services, http: ASGIApp) -> None:
+    def __init__(self, services: Services, http: ASGIApp, facade: ASGIApp) -> None:
         self.services = services
         self._http = http
+        self._facade = facade
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -42,12 +44,14 @@ class ReferenceApp:
         finally:
             self.services.stopping.set()
             await self.services.runs.stop()
+            await self.services.engine.close()
             await self.services.database.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """HTTP requests and the lifespan protocol; anything else is refused by its absence."""
         if scope["type"] == "http":
-            await self._http(scope, receive, send)
+            inside = scope["path"].startswith(FACADE_PATH + "/")
+            await (self._facade if inside else self._http)(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "websocket":
@@ -87,4 +91,4 @@ def create_app(
         name: handler for module in _OPERATIONS for name, handler in module.operations(services).items()
     }
     inner = connexion_app(document, policies, settings, handlers)
-    return ReferenceApp(services, Entry(inner, policies, path_methods(document)))
+    return ReferenceApp(services, Entry(inner, policies, path_methods(document)), facade_app(services))

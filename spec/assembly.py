@@ -11,13 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cache
-from importlib.resources import files
 from typing import Any
-
-import yaml
 
 from spec.catalogue import areas
 from spec.errors import ERRORS, ErrorEntry
+from spec.yaml_files import read_folder, read_yaml
 
 METHODS = ("get", "put", "post", "delete", "patch")
 COMMON = ("X-Request-Id", "API-Version", "Cache-Control", "Server-Timing", "X-Client-Request-Id")
@@ -41,7 +39,7 @@ def assemble() -> dict[str, Any]:
     Raises:
         ValueError: two files define the same name, or an operation names an unknown error.
     """
-    document: dict[str, Any] = _read("openapi.yaml")
+    document: dict[str, Any] = read_yaml("openapi.yaml")
     components = document["components"]
     document["paths"] = _merged("paths")
     components["schemas"] = {"ErrorCode": _code_schema(), **_merged("schemas")}
@@ -177,21 +175,15 @@ def _error(entry: ErrorEntry) -> dict[str, Any]:
 
 @cache
 def _table(name: str) -> Any:
-    return _read(name)
-
-
-def _read(name: str) -> Any:
-    return yaml.safe_load(files("spec").joinpath(name).read_text("utf-8"))
+    return read_yaml(name)
 
 
 def _merged(folder: str) -> dict[str, Any]:
     """The maps of all files of a folder as one; a name must occur once. YAML aliases become copies."""
     merged: dict[str, Any] = {}
-    for entry in sorted(files("spec").joinpath(folder).iterdir(), key=lambda e: e.name):
-        if entry.name.endswith(".yaml"):
-            part = yaml.safe_load(entry.read_text("utf-8"))
-            twice = merged.keys() & part.keys()
-            if twice:
-                raise ValueError(f"spec/{folder}: {sorted(twice)} defined twice")
-            merged |= part
+    for part in read_folder(folder).values():
+        twice = merged.keys() & part.keys()
+        if twice:
+            raise ValueError(f"spec/{folder}: {sorted(twice)} defined twice")
+        merged |= part
     return merged

@@ -6,10 +6,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cache
-from importlib.resources import files
 from typing import Any, Literal
 
-import yaml
+from spec.yaml_files import read_folder
 
 Level = Literal["MUST", "SHOULD", "MAY"]
 Kind = Literal["pattern", "contract"]
@@ -64,11 +63,7 @@ def areas() -> tuple[Area, ...]:
     Raises:
         CatalogueError: a field is missing, unknown or malformed, or an id occurs twice.
     """
-    loaded = tuple(
-        _area(entry.name, yaml.safe_load(entry.read_text("utf-8")))
-        for entry in sorted(files("spec").joinpath("requirements").iterdir(), key=lambda e: e.name)
-        if entry.name.endswith(".yaml")
-    )
+    loaded = tuple(_area(file, raw) for file, raw in read_folder("requirements").items())
     seen: set[str] = set()
     for requirement in (r for a in loaded for r in a.requirements):
         if requirement.id in seen:

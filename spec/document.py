@@ -1,6 +1,7 @@
 """The OpenAPI 3.2 document of the contract, and how to look things up in an OpenAPI document.
 
-Lookups take any dereferenceable document whose references are local, so they serve ours and a vendor's alike.
+Lookups trust the document: it is ours, or as sound as ours, with local references. What may be wrong in a
+stranger's document, and where, is a finding of the suite, which walks it on its own (``conformance.checks.described``).
 """
 
 from __future__ import annotations
@@ -73,11 +74,6 @@ def operation_by_id(document: Mapping[str, Any], operation_id: str) -> dict[str,
     raise KeyError(operation_id)
 
 
-def declared_statuses(document: Mapping[str, Any], operation_id: str) -> frozenset[str]:
-    """The keys of the operation's responses; a vendor's document may have ``4XX`` or ``default``."""
-    return frozenset(str(status) for status in operation_by_id(document, operation_id)["responses"])
-
-
 def declared_response(
     document: Mapping[str, Any], operation_id: str, status: int
 ) -> Mapping[str, Any] | None:
@@ -88,11 +84,6 @@ def declared_response(
             response: Mapping[str, Any] = resolve(document, responses[key])
             return response
     return None
-
-
-def declared_media_types(document: Mapping[str, Any], operation_id: str, status: int) -> tuple[str, ...]:
-    """The media types a status may be answered in; empty for an undeclared status or one without a body."""
-    return tuple((declared_response(document, operation_id, status) or {}).get("content", {}))
 
 
 def declared_headers(

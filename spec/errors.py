@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
-import yaml
+from spec.yaml_files import read_yaml
 
 
 @dataclass(frozen=True)
@@ -26,9 +25,7 @@ class ErrorEntry:
 
 
 def _load() -> Mapping[str, ErrorEntry]:
-    raw: Mapping[str, Mapping[str, Any]] = yaml.safe_load(
-        files("spec").joinpath("errors.yaml").read_text("utf-8")
-    )
+    raw: Mapping[str, Mapping[str, Any]] = read_yaml("errors.yaml")
     return {code: ErrorEntry(code, **{"retryable": False, **entry}) for code, entry in raw.items()}
 
 

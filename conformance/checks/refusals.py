@@ -30,6 +30,17 @@ def decisive(reading: Reading) -> Reading:
     return reading
 
 
+def unless_down(reading: Reading, baseline: Probed) -> Reading:
+    """The reading, unless it is a 5xx of a server that fails the plainest request as well (INCONCLUSIVE).
+
+    CON-26 names such a server; what it would have said to an odd request, nobody knows.
+    """
+    plain = baseline.get("chat")
+    if (reading.status or 0) >= 500 and plain is not None and (plain.status or 0) >= 500:
+        raise Inconclusive(f"the plain request was answered {plain.status} as well (CON-26)")
+    return decisive(reading)
+
+
 def expect_refused(reading: Reading, what: str) -> None:
     """A 4xx that no client sends again by itself."""
     status = decisive(reading).status or 0

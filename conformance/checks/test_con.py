@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import re
 
-from conformance.checks.refusals import brief, decisive, expect_error, expect_refused, is_html, is_json
+from conformance.checks.refusals import (
+    brief,
+    decisive,
+    expect_error,
+    expect_refused,
+    is_html,
+    is_json,
+    unless_down,
+)
 from conformance.reading import Probed, Reading
 from conformance.registry import check
 from conformance.verdict import Inconclusive, NotOffered, expect
@@ -23,9 +31,9 @@ EXPOSED_BY_CONTRACT = (
 
 
 @check("CON-05")
-def test_an_unknown_path_is_not_found_and_no_web_page(http_edges: Probed) -> str:
+def test_an_unknown_path_is_not_found_and_no_web_page(http_edges: Probed, baseline: Probed) -> str:
     """404 (or 401, 403, 405 where existence is hidden), never an HTML page."""
-    reading = decisive(http_edges["unknown_path"])
+    reading = unless_down(http_edges["unknown_path"], baseline)
     expect(reading.status in UNKNOWN_PATH_STATUSES, expected="status 404", seen=brief(reading), at=reading)
     expect(not is_html(reading), expected="an error a program can read", seen="an HTML page", at=reading)
     return f"answered {brief(reading)}"
@@ -46,9 +54,9 @@ def test_an_unknown_path_has_the_contract_error(http_edges: Probed, contract_edg
 
 
 @check("CON-06")
-def test_a_wrong_method_is_refused_and_405_names_the_right_ones(http_edges: Probed) -> str:
+def test_a_wrong_method_is_refused_and_405_names_the_right_ones(http_edges: Probed, baseline: Probed) -> str:
     """4xx or 501; a 405 carries Allow."""
-    reading = decisive(http_edges["wrong_method"])
+    reading = unless_down(http_edges["wrong_method"], baseline)
     if reading.status != 501:
         expect_refused(reading, "a method that the path does not have")
     if reading.status == 405:
@@ -99,9 +107,9 @@ def test_an_unsupported_media_type_names_the_supported_ones(http_edges: Probed) 
 
 
 @check("CON-30")
-def test_text_that_is_not_json_is_refused(http_edges: Probed) -> str:
+def test_text_that_is_not_json_is_refused(http_edges: Probed, baseline: Probed) -> str:
     """A text/plain body that no JSON parser can read is refused with a 4xx."""
-    reading = http_edges["plain_text"]
+    reading = unless_down(http_edges["plain_text"], baseline)
     expect_refused(reading, "a text/plain body that is not JSON")
     return f"answered {brief(reading)}"
 
@@ -152,9 +160,9 @@ def test_a_body_over_the_maximum_is_answered_413(contract_edges: Probed) -> str:
 
 
 @check("CON-16")
-def test_head_and_options_work(http_edges: Probed) -> str:
+def test_head_and_options_work(http_edges: Probed, baseline: Probed) -> str:
     """HEAD answers as GET does, without a body; OPTIONS has no 5xx other than 501."""
-    options = decisive(http_edges["options"])
+    options = unless_down(http_edges["options"], baseline)
     status = options.status or 0
     expect(status < 500 or status == 501, expected="OPTIONS without a 5xx", seen=brief(options), at=options)
     if http_edges.get("head") is None:

@@ -16,6 +16,7 @@ from conformance.checks.refusals import (
     expect_refused,
     is_json,
     not_limited,
+    unless_down,
 )  # fmt: skip
 from conformance.evidence import NOT_JSON
 from conformance.reading import Probed, Reading
@@ -32,9 +33,9 @@ ID_FIELDS = frozenset({"id", "turn_id", "request_id", "trace_id", "model_version
 
 
 @check("CON-09")
-def test_malformed_json_is_refused(json_edges: Probed) -> str:
+def test_malformed_json_is_refused(json_edges: Probed, baseline: Probed) -> str:
     """A body cut off in the middle is refused with a 4xx that nobody retries."""
-    reading = json_edges["malformed"]
+    reading = unless_down(json_edges["malformed"], baseline)
     expect_refused(reading, "malformed JSON")
     return f"answered {brief(reading)}"
 
@@ -66,10 +67,10 @@ def test_malformed_json_is_located(json_edges: Probed) -> str:
 
 
 @check("CON-10")
-def test_a_body_of_the_wrong_shape_is_refused(json_edges: Probed) -> str:
+def test_a_body_of_the_wrong_shape_is_refused(json_edges: Probed, baseline: Probed) -> str:
     """An object without any required field, and an array, are refused with a 4xx that nobody retries."""
     for role, what in (("empty_object", "an object without any field"), ("array", "an array for an object")):
-        expect_refused(json_edges[role], what)
+        expect_refused(unless_down(json_edges[role], baseline), what)
     return f"answered {brief(json_edges['empty_object'])} and {brief(json_edges['array'])}"
 
 
@@ -120,9 +121,11 @@ def test_json_beyond_the_grammar_is_invalid_json(json_edges: Probed, contract_ed
 
 
 @check("CON-34")
-def test_json_at_the_edge_of_the_grammar_does_not_crash(json_edges: Probed) -> str:
+def test_json_at_the_edge_of_the_grammar_does_not_crash(json_edges: Probed, baseline: Probed) -> str:
     """NaN and a lone surrogate are answered or refused, not 5xx."""
-    readings = [decisive(r) for r in (*json_edges.some("lone_surrogate"), *json_edges.all("nan"))]
+    readings = [
+        unless_down(r, baseline) for r in (*json_edges.some("lone_surrogate"), *json_edges.all("nan"))
+    ]
     for reading in readings:
         expect((reading.status or 0) < 500, expected="an answer or a 4xx", seen=brief(reading), at=reading)
     return ", ".join(f"{r.role} {r.status}" for r in readings)

@@ -7,6 +7,8 @@ from conformance.reading import Probed, Reading
 from conformance.registry import check
 from conformance.verdict import Inconclusive, NotTested, expect
 
+LARGEST_LAG = 0.2  # seconds our own event loop may have stalled where the moment of hanging up matters
+
 
 @check("SSE-23")
 def test_hanging_up_stops_generation(stream_hangup_cost: Probed) -> str:
@@ -24,12 +26,15 @@ def test_hanging_up_stops_generation(stream_hangup_cost: Probed) -> str:
         raise Inconclusive(
             f"the whole answer of {output} output tokens changed the limit by {full}: it tells nothing"
         )
+    pieces = len(left.stream.deltas)
+    if pieces > output / 4 or left.exchange.lag > LARGEST_LAG:
+        raise Inconclusive(f"we hung up late, after {pieces} pieces of text: this machine was busy")
     if cut <= 0:
         raise Inconclusive("nothing was charged for the stream hung up on, or the window ended meanwhile")
     expect(
         cut <= full - output / 2,
         expected=f"clearly fewer tokens than the {full} charged for the whole answer",
-        seen=f"{cut} charged for the stream hung up on after {len(left.stream.deltas)} pieces of text",
+        seen=f"{cut} charged for the stream hung up on after {pieces} pieces of text",
         at=left,
     )
     return f"{cut} tokens charged instead of {full}"

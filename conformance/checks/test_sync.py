@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from conformance.checks.refusals import brief, complete, decisive, expect_error, not_limited
+from conformance.checks.refusals import brief, complete, decisive, expect_error, not_limited, unless_down
 from conformance.dialects.facts import Fact
 from conformance.reading import Probed, Reading
 from conformance.registry import check
@@ -104,7 +104,7 @@ def test_every_answer_says_why_it_ended(exchanges: tuple[Reading, ...]) -> str:
 
 @check("SYNC-06")
 def test_the_output_limit_is_kept_and_said(output_limit: Probed) -> str:
-    """An answer cut by the limit has finish_reason length and no more output tokens than allowed."""
+    """An answer cut by the limit has finish_reason length; plain or streamed, it keeps the limit."""
     reading = decisive(output_limit["plain"])
     if not reading.ok:  # some models refuse a limit this small; that is their right
         raise Inconclusive(f"the call with a small output limit was answered {brief(reading)}")
@@ -118,6 +118,7 @@ def test_the_output_limit_is_kept_and_said(output_limit: Probed) -> str:
             at=reading,
             where=used.where,
         )
+    _expect_streamed_limit(output_limit)
     if reason.value == "length":
         return "length" if tokens is None else f"length, {tokens} of {limit} tokens"
     if tokens != limit or reason.value not in ("stop", "tool_call"):
@@ -139,14 +140,10 @@ def test_plain_and_streamed_answers_end_alike(output_limit: Probed) -> str:
         at=streamed,
     )
     reasons = (plain.facts["finish_reason"].value, streamed.stream.finish_reason)
-    limit, used = (
-        _limit(streamed),
-        streamed.stream.usage.get("output"),
-    )
-    if (_tokens(plain.facts["usage.output"]) or 0) > limit:
-        raise Inconclusive(f"the plain answer does not keep the limit of {limit} tokens (SYNC-06)")
-    if used is not None:
-        expect(used <= limit, expected=f"at most {limit} output tokens", seen=used, at=streamed)
+    limit, used = _limit(streamed), streamed.stream.usage.get("output")
+    for form, tokens in (("plain", _tokens(plain.facts["usage.output"])), ("streamed", used)):
+        if (tokens or 0) > limit:
+            raise Inconclusive(f"the {form} answer does not keep the limit of {limit} tokens (SYNC-06)")
     if "length" not in reasons:
         raise Inconclusive(f"the model ended by itself before the limit of {limit} tokens")
     if reasons[0] == reasons[1]:
@@ -163,11 +160,11 @@ def test_plain_and_streamed_answers_end_alike(output_limit: Probed) -> str:
 
 
 @check("SYNC-08")
-def test_degenerate_inputs_do_not_break_the_server(degenerate_inputs: Probed) -> str:
+def test_degenerate_inputs_do_not_break_the_server(degenerate_inputs: Probed, baseline: Probed) -> str:
     """Empty, blank and one-character inputs are answered or refused with a 4xx; never 5xx."""
     readings = not_limited(degenerate_inputs)
     for reading in readings:
-        status = reading.status or 0
+        status = unless_down(reading, baseline).status or 0
         expect(
             200 <= status < 300 or 400 <= status < 500,
             expected="an answer, or a 4xx",
@@ -210,6 +207,19 @@ def _tokens(fact: Fact) -> int | None:
 
 def _limit(reading: Reading) -> int:
     return int(reading.exchange.params["max_output_tokens"])
+
+
+def _expect_streamed_limit(output_limit: Probed) -> None:
+    streamed = output_limit.get("streamed")
+    if streamed is not None and streamed.ok and streamed.exchange.is_sse:
+        used = streamed.stream.usage.get("output")
+        limit = _limit(streamed)
+        expect(
+            used is None or used <= limit,
+            expected=f"at most {limit} output tokens in the stream too",
+            seen=used,
+            at=streamed,
+        )
 
 
 def _ended_early(

@@ -61,6 +61,10 @@ def command(
     timeout: Annotated[
         float, typer.Option(metavar="S", min=1, help="Longest a single call may take, body included.")
     ] = 30.0,
+    concurrency: Annotated[
+        int,
+        typer.Option(metavar="N", min=1, max=32, help="Calls at a time; 2 for a server that queues them."),
+    ] = Target.concurrency,
     ca_bundle: Annotated[
         Path | None, typer.Option(metavar="FILE", help="CA certificates (PEM) to trust.")
     ] = None,
@@ -87,6 +91,7 @@ def command(
             model=model,
             max_calls=_budget(max_calls, spoken),
             limits=Limits(headers=min(timeout, Limits.headers), total=timeout),
+            concurrency=concurrency,
             verify=not insecure,
             ca_bundle=str(ca_bundle) if ca_bundle else None,
         )

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from conformance.registry import CHECKS, load_all
 from spec.catalogue import requirements
+from spec.mutants import mutants_of
 
 
 def command(
@@ -35,6 +36,7 @@ def command(
                 "text": r.text,
                 "check": CHECKS[r.id].name if r.id in CHECKS else None,
                 "unchecked": r.unchecked or None,
+                "mutants": mutants_of(r.id),
             }
             for r in rows
         ]

@@ -61,10 +61,16 @@ def _print(outcomes: list[Outcome], numbers: dict[str, Any]) -> None:
         if subject.kind == "mutant":
             word, style = ("killed", "green") if outcome.killed else ("SURVIVED", "bold red")
             by = ", ".join(v.id for v in outcome.hits) or f"none of {', '.join(subject.violates)}"
-            console.print(Text.assemble((f"{word:9}", style), f"{subject.name:34} {by}"))
+            console.print(
+                Text.assemble((f"{word:9}", style), f"{subject.name:34} {outcome.seconds:4.1f} s  {by}")
+            )
         else:
             word, style = ("FLAGGED", "bold red") if outcome.false_alarm else ("clean", "green")
-            console.print(Text.assemble((f"{word:9}", style), f"{subject.name:34} {outcome.calls} calls"))
+            console.print(
+                Text.assemble(
+                    (f"{word:9}", style), f"{subject.name:34} {outcome.seconds:4.1f} s  {outcome.calls} calls"
+                )
+            )
             for verdict in outcome.flagged:
                 console.print(Text(f"          {verdict.result} {verdict.id} {visible(verdict.detail)}"))
     console.print(

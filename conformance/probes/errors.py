@@ -14,6 +14,8 @@ UNKNOWN_MODEL = "aiconform-no-such-model"
 LARGEST_WINDOW = 16_384
 """Tokens. Overflowing a larger window costs the tester too much to do it unasked."""
 
+PROVOKED = ("content_filter_input", "content_filter_output", "model_timeout", "overloaded", "tool_failure")
+
 _WINDOW_FIELDS = ("context_window", "context_length", "max_model_len", "max_context_length")
 
 
@@ -25,7 +27,7 @@ async def unknown_model(session: Session) -> None:
     )
 
 
-@probe(calls=4, tokens=20_000)
+@probe(calls=4, tokens=20_000, vendor_calls=2)
 async def context_window(session: Session) -> None:
     """1.2 times the smallest published window; on the contract also just under and just over it.
 
@@ -52,13 +54,10 @@ async def context_window(session: Session) -> None:
         )
 
 
-@probe(calls=6, tokens=400)
+@probe(calls=len(PROVOKED) + 1, tokens=400, provocations=PROVOKED)
 async def provoked_errors(session: Session) -> None:
     """Each failure for which the dialect or the target declares a provocation."""
-    names = ("content_filter_input", "content_filter_output", "model_timeout", "overloaded", "tool_failure")
-    declared = [n for n in names if n in session.dialect.provocations]
-    if not declared:
-        session.need_provocation("content_filter_input")
+    declared = [n for n in PROVOKED if n in session.dialect.provocations]
     for name in declared:
         await session.call("chat", name, **_provoked(session, name))
     if "content_filter_output" in declared and "chat_stream" in session.dialect.operations:
@@ -92,9 +91,9 @@ def _provoked(session: Session, name: str) -> dict[str, Any]:
 
 
 async def _window(session: Session) -> tuple[str | None, int]:
-    declared = session.dialect.provocations.get("context_overflow", {}).get("context_window")
-    if isinstance(declared, int):
-        return session.target.model, declared
+    declared = session.dialect.provocations.get("context_overflow", {})
+    if isinstance(declared.get("context_window"), int):
+        return declared.get("model", session.target.model), declared["context_window"]
     if "models" not in session.dialect.operations:
         raise ProbeSkipped("no model tells its context window: declare a provocation context_overflow")
     listed = await session.call("models", "models")

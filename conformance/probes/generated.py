@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import httpx
-from hypothesis import HealthCheck, Phase, assume, given, seed, settings
-from hypothesis.errors import Unsatisfiable
 
 from conformance.reading import Reading
 from conformance.registry import probe
@@ -28,6 +28,9 @@ EXAMPLES = 3
 """Per operation and mode (valid, invalid)."""
 
 _OPERATIONS = ("classify", "chat", "listModels", "getModel", "getCapabilities", "getError", "streamTurn")
+_GENERATING = threading.Lock()
+"""Hypothesis cannot run in two threads at once, and the selftest runs many targets in one process."""
+
 _IMPLIED = {"user-agent", "accept-encoding", "connection", "content-length", "host", "authorization"}
 
 
@@ -45,17 +48,28 @@ class Generated:
     authenticated: bool
 
 
-@probe(calls=2 * EXAMPLES * len(_OPERATIONS), operations=("chat", "classify"), tokens=4000)
+@probe(calls=2 * EXAMPLES * len(_OPERATIONS), operations=("chat", "classify"), tokens=4000, computes=True)
 async def generated(session: Session) -> None:
     """Valid and invalid requests for each operation; roles ``valid`` and ``invalid``."""
     if session.dialect.name != "contract":
         raise ProbeSkipped("requests are generated from the contract's document only")
-    cases = await asyncio.to_thread(lambda: list(_generate(session.target.base_url)))
+    cases = await asyncio.to_thread(_generate, session.target.base_url)
     readings = await asyncio.gather(*(_send(session, c) for c in cases))
     session.notes["findings"] = [f for c, r in zip(cases, readings, strict=True) for f in _findings(c, r)]
 
 
-def _generate(base_url: str) -> Iterator[Generated]:
+def _generate(base_url: str) -> list[Generated]:
+    with _GENERATING:
+        return [_request(case, valid, operation, base_url) for case, valid, operation in _all_cases()]
+
+
+@cache
+def _all_cases() -> tuple[tuple[Any, bool, Any], ...]:
+    """Case, whether it is valid, and operation; the same for every target."""
+    return tuple(_cases_of_the_document())
+
+
+def _cases_of_the_document() -> Iterator[tuple[Any, bool, Any]]:
     import schemathesis
     from schemathesis import GenerationMode
 
@@ -77,11 +91,14 @@ def _generate(base_url: str) -> Iterator[Generated]:
             continue
         for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
             for case in _cases(operation.as_strategy(generation_mode=mode)):
-                yield _request(case, mode is GenerationMode.POSITIVE, operation, base_url)
+                yield case, mode is GenerationMode.POSITIVE, operation
 
 
 def _cases(strategy: Any) -> list[Any]:
     """The same few cases in every run, so that a verdict does not depend on luck."""
+    from hypothesis import HealthCheck, Phase, assume, given, seed, settings
+    from hypothesis.errors import Unsatisfiable
+
     cases: list[Any] = []
 
     @seed(20261124)

@@ -22,7 +22,8 @@ GROUP = 5
 SMALL_REMAINING = BURST - 2
 """Requests left, up to which the main key's limit may be run into."""
 LONGEST_WAIT = 20.0
-TIME_BUDGET = 60.0
+TIME_BUDGET = 30.0
+"""Seconds from the first call on in which the waits of a probe have to end."""
 SHORTEST_HALVED = 3
 """Seconds. Half of a shorter Retry-After is too close to the server's own rounding up to prove anything."""
 LARGEST_TOKEN_LIMIT = 5_000

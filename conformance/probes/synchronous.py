@@ -32,7 +32,7 @@ async def output_limit(session: Session) -> None:
     await asyncio.gather(*calls)
 
 
-@probe(calls=6, operations=("chat",), tokens=150)
+@probe(calls=6, operations=("chat",), tokens=150, vendor_calls=len(DEGENERATE))
 async def degenerate_inputs(session: Session) -> None:
     """Empty, blank and one-character inputs, to chat and (where offered) to classification."""
     calls = [
@@ -53,7 +53,7 @@ async def sync_classify(session: Session) -> None:
         await session.call("classify", f"text_{n}", text=text)
 
 
-@probe(calls=1, operations=("chat",), tokens=60)
+@probe(calls=1, operations=("chat",), tokens=60, provocations=("model_timeout",))
 async def slow_model(session: Session) -> None:
     """A call whose model takes longer than the API may block."""
     slow = session.need_provocation("model_timeout")

@@ -29,7 +29,8 @@ SAFE_HEADERS = frozenset({
     "accept", "accept-encoding", "accept-language", "accept-post", "age", "allow", "alt-svc",
     "anthropic-beta", "api-version", "cache-control", "cache-status", "cf-cache-status", "cf-ray",
     "connection", "content-disposition", "content-encoding", "content-language", "content-length",
-    "content-location", "content-type", "date", "deprecation", "etag", "expect", "expires", "host",
+    "content-location", "content-security-policy", "content-type", "date", "deprecation", "etag", "expect",
+    "expires", "host",
     "idempotency-key", "idempotency-replayed", "idempotent-replayed", "keep-alive", "last-event-id",
     "last-modified", "link", "location", "openai-processing-ms", "operation-location", "origin", "pragma",
     "preference-applied", "prefer", "referrer-policy", "retry-after", "retry-after-ms", "server",
@@ -42,10 +43,11 @@ SAFE_HEADERS = frozenset({
 # fmt: on
 SAFE_NAME = re.compile(
     r"(x-|anthropic-)?rate-?limit(s|-[a-z-]+)?"
+    r"|x-ratelimit-[a-z_]+-(limit|remaining)-[a-z_]+"
     r"|access-control-[a-z-]+"
     r"|([a-z]+-)*(request|correlation|trace)-?id"
     r"|([a-z]+-)*version"
-    r"|x-(b3|stainless|vllm|litellm-(model|version|response-cost|call))[a-z-]*"
+    r"|x-(b3|stainless|vllm|litellm-(model|version|response|overhead|callback|attempted|call))[a-z-]*"
 )
 """Families of names: rate limits, CORS, request ids, versions, tracing."""
 

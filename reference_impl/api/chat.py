@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
@@ -36,7 +37,7 @@ def operations(services: Services) -> dict[str, Handler]:
         require_media_type(services, exchange, EVENT_STREAM if streamed else JSON)
         call = chat_call(services.engine, payload)
         if streamed:
-            return await _stream(services, exchange, payload, call)
+            return await streamed_answer(services, exchange, payload, call)
 
         async def execute(ticket: Ticket | None) -> StoredAnswer:
             if deferred:
@@ -69,8 +70,8 @@ async def admit_call(services: Services, exchange: Exchange, call: Call) -> None
 
 
 def new_chat_id() -> str:
-    """A fresh answer id."""
-    return f"chat_{secrets.token_hex(16)}"
+    """A fresh answer id: Unix milliseconds as 12 hex digits, then 80 random bits."""
+    return f"chat_{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
 
 
 async def replay(blocks: list[bytes]) -> AsyncGenerator[bytes, None]:
@@ -86,9 +87,7 @@ def _extra(ticket: Ticket | None) -> dict[str, Any]:
 async def _complete(
     services: Services, exchange: Exchange, call: Call, ticket: Ticket | None
 ) -> StoredAnswer:
-    await admit_call(services, exchange, call)
-    text, reason, usage = await _generate(services, exchange, call)
-    await services.policies.limits.charge(exchange, usage.total)
+    text, reason, usage = await whole_answer(services, exchange, call)
     facts = AnswerFacts(call.model, usage, _extra(ticket))
     content = {
         "id": new_chat_id(),
@@ -99,22 +98,30 @@ async def _complete(
     return StoredAnswer(200, JSON, encode(content))
 
 
+async def whole_answer(services: Services, exchange: Exchange, call: Call) -> tuple[str, FinishReason, Usage]:
+    """Admit, generate to the end and charge for it."""
+    await admit_call(services, exchange, call)
+    text, reason, usage = await _generate(services, exchange, call)
+    await services.policies.limits.charge(exchange, usage.total)
+    return text, reason, usage
+
+
 async def _generate(services: Services, exchange: Exchange, call: Call) -> tuple[str, FinishReason, Usage]:
     limit_s = services.settings.sync_max_seconds
     tokens: list[str] = []
-    reason: FinishReason = "stop"
+    finish = Finish("stop")
     try:
         async with asyncio.timeout(limit_s), aclosing(services.engine.generate(call)) as generation:
             async for item in generation:
                 if isinstance(item, Finish):
-                    reason = item.reason
+                    finish = item
                 else:
                     tokens.append(item)
     except EngineError as failure:
         raise contract_error(failure) from failure
     except TimeoutError as late:
         raise contract_error(ModelTimeoutError(limit_s * 1000, exchange.elapsed_ms)) from late
-    return "".join(tokens), reason, Usage(call.input_tokens, len(tokens))
+    return "".join(tokens), finish.reason, Usage.of(finish.counts, call.input_tokens, len(tokens))
 
 
 async def _defer(
@@ -134,7 +141,10 @@ async def _defer(
     return StoredAnswer(202, JSON, encode(content), location=link)
 
 
-async def _stream(services: Services, exchange: Exchange, payload: dict[str, Any], call: Call) -> Response:
+async def streamed_answer(
+    services: Services, exchange: Exchange, payload: dict[str, Any], call: Call
+) -> Response:
+    """The answer as server-sent events, written by the services' own event policy."""
     claimed = await claim(services, exchange, payload)
     if isinstance(claimed, StoredAnswer):
         return _replayed(services, exchange, call, claimed)

@@ -22,6 +22,8 @@ def contract_error(failure: base.EngineError) -> ContractError:
                 f"The model did not answer within {timeout_ms} ms.",
                 details={"timeout_ms": timeout_ms, "elapsed_ms": elapsed_ms},
             )
+        case base.ContextExceededError(input_tokens, max_tokens):
+            return context_exceeded(input_tokens, max_tokens)
         case base.InputFilteredError(categories):
             return ContractError(
                 "CONTENT_FILTER_TRIGGERED",
@@ -42,3 +44,16 @@ def contract_error(failure: base.EngineError) -> ContractError:
             )
         case _:
             return ContractError("UPSTREAM_ERROR", "The server behind the model failed.")
+
+
+def context_exceeded(input_tokens: int, max_tokens: int) -> ContractError:
+    """CONTEXT_LENGTH_EXCEEDED with both sizes in tokens."""
+    return ContractError(
+        "CONTEXT_LENGTH_EXCEEDED",
+        f"The input has {input_tokens} tokens; the model takes {max_tokens}.",
+        details={
+            "input_tokens": input_tokens,
+            "max_tokens": max_tokens,
+            "suggestion": "Shorten or split the input, or choose a model with a larger context_window.",
+        },
+    )

@@ -54,12 +54,12 @@ async def events(services: Services, exchange: Exchange, answer: Answer) -> Asyn
     )
     first_token_ms: int | None = None
     tokens: list[str] = []
-    reason: FinishReason = "stop"
+    finish = Finish("stop")
     try:
         async with aclosing(services.engine.generate(answer.call)) as generation:
             async for item in generation:
                 if isinstance(item, Finish):
-                    reason = item.reason
+                    finish = item
                     break
                 if first_token_ms is None:
                     first_token_ms = exchange.elapsed_ms
@@ -72,16 +72,17 @@ async def events(services: Services, exchange: Exchange, answer: Answer) -> Asyn
                         "sequence_number": next(answer.sequence),
                     }
                 )
-        usage = Usage(answer.call.input_tokens, len(tokens))
         text = "".join(tokens)
-        ending = _done(services, exchange, answer, text, reason, usage, first_token_ms)
+        usage = Usage.of(finish.counts, answer.call.input_tokens, len(tokens))
+        ending = _done(services, exchange, answer, text, finish.reason, usage, first_token_ms)
     except EngineError as failure:
         answer.failure = contract_error(failure)
     except Exception:  # noqa: BLE001 - a bug must end the stream as an error, not as a cut
         _log.exception("the generation of request %s failed", exchange.request_id)
         answer.failure = ContractError("INTERNAL", "The server failed; the request id helps its operator.")
     finally:
-        await services.policies.limits.charge(exchange, answer.call.input_tokens + len(tokens))
+        used = Usage.of(finish.counts, answer.call.input_tokens, len(tokens))
+        await services.policies.limits.charge(exchange, used.total)
     if answer.failure is not None:
         yield error_event(services, exchange, answer, answer.failure)
         return

@@ -41,10 +41,21 @@ class Call:
 
 
 @dataclass(frozen=True)
+class TokenCounts:
+    """What an engine says a generation took. `input` includes the cached, `output` the reasoning tokens."""
+
+    input: int
+    output: int
+    cached_input: int = 0
+    reasoning_output: int = 0
+
+
+@dataclass(frozen=True)
 class Finish:
-    """The last item of a generation: why it ended."""
+    """The last item of a generation: why it ended, and the counts where the pieces are not tokens."""
 
     reason: FinishReason
+    counts: TokenCounts | None = None
 
 
 @dataclass
@@ -80,10 +91,16 @@ class Engine(Protocol):
         ...
 
     def generate(self, call: Call) -> AsyncGenerator[str | Finish, None]:
-        """Yield one string per output token, then exactly one `Finish`. Closing it stops the work.
+        """Yield the output piece by piece (one token each, unless the `Finish` has counts), then one `Finish`.
+
+        Closing it stops the work.
 
         Raises an `EngineError` when the generation breaks.
         """
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections; nothing is generated afterwards."""
         ...
 
 
@@ -121,6 +138,14 @@ class ModelTimeoutError(EngineError):
 @dataclass(eq=False)
 class UpstreamBrokenError(EngineError):
     """The model's server failed or sent something unusable."""
+
+
+@dataclass(eq=False)
+class ContextExceededError(EngineError):
+    """The input does not fit into the model's window, as only the engine could tell. Both are tokens."""
+
+    input_tokens: int
+    max_tokens: int
 
 
 @dataclass(eq=False)

@@ -28,6 +28,9 @@ class BuiltinEngine:
     async def admit(self, call: Call) -> None:
         """The builtin engine has room for every call."""
 
+    async def close(self) -> None:
+        """There is nothing to let go of."""
+
     async def generate(self, call: Call) -> AsyncGenerator[str | Finish, None]:
         """One string per token, then the finish reason."""
         tokens = pieces(_answer(call))

@@ -83,6 +83,10 @@ class SandboxEngine:
         refuse(call.scenario)
         await self._engine.admit(call)
 
+    async def close(self) -> None:
+        """Close the wrapped engine."""
+        await self._engine.close()
+
     def generate(self, call: Call) -> AsyncGenerator[str | Finish, None]:
         """The wrapped engine's generation, disturbed as the scenario says."""
         if call.scenario is None:

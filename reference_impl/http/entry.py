@@ -26,11 +26,17 @@ _NO_STORE = (b"cache-control", b"no-store")
 class Entry:
     """Pure ASGI: chunks pass through untouched, so streams stay streams."""
 
-    def __init__(self, app: ASGIApp, policies: Policies, methods: Mapping[str, tuple[str, ...]]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        policies: Policies,
+        methods: Mapping[str, tuple[str, ...]],
+        base_path: str = BASE_PATH,
+    ) -> None:
         self._app = app
         self._policies = policies
         self._allow = [
-            (re.compile(re.sub(r"\{[^}]+\}", "[^/]+", BASE_PATH + template)), ", ".join(allowed))
+            (re.compile(re.sub(r"\{[^}]+\}", "[^/]+", base_path + template)), ", ".join(allowed))
             for template, allowed in methods.items()
         ]
 

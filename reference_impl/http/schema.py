@@ -1,9 +1,12 @@
-"""Request validation against the 3.2 document: compiled once per server, keyed by operationId."""
+"""Request validation against the 3.2 document: compiled once per process, keyed by operationId."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import jsonschema_rs
@@ -32,15 +35,21 @@ class Operation:
     produces: tuple[str, ...]
 
 
-def compile_operations(document: Mapping[str, Any]) -> dict[str, Operation]:
-    """Every operation of the document."""
+def compile_operations(document: Mapping[str, Any]) -> Mapping[str, Operation]:
+    """Every operation of the document. Servers of one document share them; they hold no state."""
+    return _compiled(json.dumps(document))
+
+
+@lru_cache(maxsize=4)
+def _compiled(text: str) -> Mapping[str, Operation]:
+    document = json.loads(text)
     compiled: dict[str, Operation] = {}
     for path in document["paths"].values():
         for method, operation in path.items():
             if method in _METHODS:
                 parameters = [*path.get("parameters", ()), *operation.get("parameters", ())]
                 compiled[operation["operationId"]] = _compile(document, operation, parameters)
-    return compiled
+    return MappingProxyType(compiled)
 
 
 def path_methods(document: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:

@@ -13,7 +13,6 @@ from connexion.middleware.abstract import ROUTING_CONTEXT
 from connexion.middleware.request_validation import RequestValidationMiddleware
 from connexion.middleware.routing import RoutingMiddleware
 from connexion.middleware.security import SecurityMiddleware
-from connexion.operations.openapi import OpenAPIOperation
 from connexion.resolver import Resolver
 from starlette.types import ASGIApp, Receive, Scope
 
@@ -21,14 +20,20 @@ from reference_impl.exchange import Exchange
 from reference_impl.http.body import read_body, refuse_oversize
 from reference_impl.http.dispatch import CONTEXT, Dispatch, Handler
 from reference_impl.http.schema import Operation, check_body, check_query, compile_operations
+from reference_impl.http.specification import specification
 from reference_impl.policies import Policies
 from reference_impl.policies.errors import ContractError
 from reference_impl.settings import BASE_PATH, Settings
-from spec.editions import to_30
+
+_PLACEHOLDER = {"openapi": "3.0.4", "info": {"title": "see specification()", "version": "0"}, "paths": {}}
 
 
 def connexion_app(
-    document: Mapping[str, Any], policies: Policies, settings: Settings, handlers: Mapping[str, Handler]
+    document: Mapping[str, Any],
+    policies: Policies,
+    settings: Settings,
+    handlers: Mapping[str, Handler],
+    base_path: str = BASE_PATH,
 ) -> ASGIApp:
     """The application without its outermost layer; every refusal leaves it as an exception.
 
@@ -49,8 +54,9 @@ def connexion_app(
     # No redirects to "the same path with a slash": an unknown path is not found.
     dispatch: Any = app.middleware.app
     dispatch.router.redirect_slashes = False
-    app.add_api(to_30(document), base_path=BASE_PATH)
-    app.middleware.apis[-1].specification.operation_cls = _Operation
+    # Given as a dict, the document would be validated anew for every server; `specification` does it once.
+    app.add_api(_PLACEHOLDER, base_path=base_path)
+    app.middleware.apis[-1].specification = specification(document, base_path)
     application: ASGIApp = app
     return application
 
@@ -78,18 +84,6 @@ class _StrictRouting(RoutingMiddleware):
         super().add_api(*args, **kwargs)
         mount: Any = self.router.routes[-1]
         mount.app.redirect_slashes = False
-
-
-class _Operation(OpenAPIOperation):
-    """Connexion searches and rebuilds the body's definition several times per request; it never changes."""
-
-    def body_definition(self, content_type: str | None = None) -> dict[str, Any]:
-        known = self.__dict__.setdefault("_definitions", {})
-        if content_type not in known:
-            # Other media types are refused before they come here, so nobody can make this grow.
-            known[content_type] = super().body_definition(content_type)
-        definition: dict[str, Any] = known[content_type]
-        return definition
 
 
 class _Validation:

@@ -1,13 +1,18 @@
-"""``python -m reference_impl.mutants``: serve all mutants and variants by path prefix, or one for a look."""
+"""``python -m reference_impl.mutants``: serve all mutants and variants by path prefix, or one for a look.
+
+``--index FILE`` writes which requirements each mutant violates (``spec/mutants.json``), and serves nothing.
+"""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import socket
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import uvicorn
 
@@ -30,13 +35,31 @@ class _Announcing(uvicorn.Server):
         sys.stdout.flush()
 
 
+def index() -> str:
+    """What each mutant violates, as JSON with a line for each, so that lines of two branches merge."""
+    violated = sorted((s.name, json.dumps(s.violates)) for s in SUBJECTS if s.kind == "mutant")
+    return "{\n" + ",\n".join(f"  {json.dumps(name)}: {ids}" for name, ids in violated) + "\n}\n"
+
+
+def _write(file: Path) -> int:
+    try:
+        file.write_text(index(), "utf-8")
+    except OSError as problem:
+        sys.stderr.write(f"cannot write {file}: {problem.strerror}; name a file in a writable directory\n")
+        return 2
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until stopped; 2 when the address or the name is wrong."""
     parser = argparse.ArgumentParser(prog="python -m reference_impl.mutants", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--only", metavar="NAME", help="serve this one; the URL printed is its base URL")
+    parser.add_argument("--index", metavar="FILE", type=Path, help="write the index of mutants and end")
     options = parser.parse_args(arguments)
+    if options.index:
+        return _write(options.index)
     names = [s.name for s in SUBJECTS]
     if options.only and options.only not in names:
         sys.stderr.write(f"there is no mutant or variant '{options.only}': {', '.join(names)}\n")

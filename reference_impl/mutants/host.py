@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from reference_impl.app import create_app
+from reference_impl.facade.app import FACADE_PATH
 from reference_impl.mutants.model import ASGIApp, Subject
 from reference_impl.policies import default_policies
 from reference_impl.settings import BASE_PATH
@@ -61,8 +62,8 @@ class Host:
                 "kind": s.kind,
                 "story": s.story,
                 "violates": list(s.violates),
-                "dialect": "contract",
-                "base_url": f"http://{host}/{s.name}{BASE_PATH}",
+                "dialect": s.dialect,
+                "base_url": f"http://{host}/{s.name}{_base_path(s)}",
                 "keys": KEYS,
             }
             for s in self._subjects.values()
@@ -72,3 +73,7 @@ class Host:
         head = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 200 if found else 404, "headers": head})
         await send({"type": "http.response.body", "body": body})
+
+
+def _base_path(subject: Subject) -> str:
+    return BASE_PATH if subject.dialect == "contract" else FACADE_PATH

@@ -35,6 +35,7 @@ class Subject:
     policies: Callable[[Policies], Policies] = _same_policies
     wrap: Callable[[ASGIApp], ASGIApp] = _same_app
     settings: Settings = QUICK
+    dialect: str = "contract"
 
 
 def mutant(
@@ -44,9 +45,13 @@ def mutant(
     *,
     policies: Callable[[Policies], Policies] = _same_policies,
     wrap: Callable[[ASGIApp], ASGIApp] = _same_app,
+    dialect: str = "contract",
 ) -> Subject:
-    """A server with one deliberate defect; ``violates`` is a space-separated list of requirement ids."""
-    return Subject(name, "mutant", story, tuple(violates.split()), policies, wrap)
+    """A server with one deliberate defect; ``violates`` is a space-separated list of requirement ids.
+
+    ``dialect`` is the format in which the suite meets the server.
+    """
+    return Subject(name, "mutant", story, tuple(violates.split()), policies, wrap, dialect=dialect)
 
 
 def variant(
@@ -56,7 +61,8 @@ def variant(
     policies: Callable[[Policies], Policies] = _same_policies,
     wrap: Callable[[ASGIApp], ASGIApp] = _same_app,
     settings: Settings | None = None,
+    dialect: str = "contract",
 ) -> Subject:
     """A conformant server that looks unusual."""
     chosen = settings or QUICK
-    return Subject(name, "variant", story, (), policies, wrap, chosen)
+    return Subject(name, "variant", story, (), policies, wrap, chosen, dialect)

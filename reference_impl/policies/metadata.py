@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from reference_impl.engine.base import TokenCounts
 from reference_impl.engine.models import CURRENCY, PRICE_VERSION, Model
 from reference_impl.exchange import Exchange
 
@@ -18,6 +19,13 @@ class Usage:
     output: int = 0
     cached_input: int = 0
     reasoning_output: int = 0
+
+    @classmethod
+    def of(cls, counts: TokenCounts | None, input_tokens: int, pieces: int) -> Usage:
+        """The engine's own counts, or the input as counted before and one token for each piece."""
+        if counts is None:
+            return cls(input_tokens, pieces)
+        return cls(counts.input, counts.output, counts.cached_input, counts.reasoning_output)
 
     @property
     def total(self) -> int:

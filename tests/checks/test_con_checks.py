@@ -22,15 +22,16 @@ def edges(role: str, body: Any = None, **more: Any) -> Probed:
     return gathered("http_edges", answer(body, role=role, **more))
 
 
+UP = gathered("baseline", answer({"text": "Red."}, role="chat"))
 NOTHING = gathered("contract_edges", outcome="skipped", reason="only the contract's own format has this")
 
 
 def test_con_05_accepts_json_and_plain_text_but_no_page() -> None:
     assert "404" in con.test_an_unknown_path_is_not_found_and_no_web_page(
-        edges("unknown_path", {"detail": "Not Found"}, status=404, speaks="openai-chat")
+        edges("unknown_path", {"detail": "Not Found"}, status=404, speaks="openai-chat"), UP
     )
     con.test_an_unknown_path_is_not_found_and_no_web_page(
-        edges("unknown_path", "404 page not found", status=404, content_type="text/plain")
+        edges("unknown_path", "404 page not found", status=404, content_type="text/plain"), UP
     )
     for bad in (
         edges("unknown_path", HTML, status=200, content_type="text/html"),
@@ -40,12 +41,12 @@ def test_con_05_accepts_json_and_plain_text_but_no_page() -> None:
         edges("unknown_path", {}, status=500),
     ):
         with pytest.raises(Violation):
-            con.test_an_unknown_path_is_not_found_and_no_web_page(bad)
+            con.test_an_unknown_path_is_not_found_and_no_web_page(bad, UP)
 
 
 def test_con_05_is_undecided_when_a_limit_answered() -> None:
     with pytest.raises(Inconclusive):
-        con.test_an_unknown_path_is_not_found_and_no_web_page(edges("unknown_path", {}, status=429))
+        con.test_an_unknown_path_is_not_found_and_no_web_page(edges("unknown_path", {}, status=429), UP)
 
 
 def test_con_27_demands_the_envelope() -> None:
@@ -62,15 +63,15 @@ def test_con_27_demands_the_envelope() -> None:
 
 
 def test_con_06_wants_allow_only_on_405() -> None:
-    con.test_a_wrong_method_is_refused_and_405_names_the_right_ones(edges("wrong_method", {}, status=404))
-    con.test_a_wrong_method_is_refused_and_405_names_the_right_ones(edges("wrong_method", {}, status=501))
+    con.test_a_wrong_method_is_refused_and_405_names_the_right_ones(edges("wrong_method", {}, status=404), UP)
+    con.test_a_wrong_method_is_refused_and_405_names_the_right_ones(edges("wrong_method", {}, status=501), UP)
     con.test_a_wrong_method_is_refused_and_405_names_the_right_ones(
-        edges("wrong_method", {}, status=405, headers={"Allow": ""})
+        edges("wrong_method", {}, status=405, headers={"Allow": ""}), UP
     )
     for status in (200, 405, 409, 500):
         with pytest.raises(Violation):
             con.test_a_wrong_method_is_refused_and_405_names_the_right_ones(
-                edges("wrong_method", {}, status=status)
+                edges("wrong_method", {}, status=status), UP
             )
 
 
@@ -102,11 +103,11 @@ def test_con_07_and_29_want_415_with_accept_post() -> None:
 def test_con_30_accepts_any_lasting_refusal() -> None:
     for status in (400, 415, 422):
         con.test_text_that_is_not_json_is_refused(
-            edges("plain_text", {}, status=status, speaks="openai-chat")
+            edges("plain_text", {}, status=status, speaks="openai-chat"), UP
         )
     for status in (200, 409, 500):
         with pytest.raises(Violation):
-            con.test_text_that_is_not_json_is_refused(edges("plain_text", {}, status=status))
+            con.test_text_that_is_not_json_is_refused(edges("plain_text", {}, status=status), UP)
 
 
 def test_con_08_accepts_406_or_the_default_type() -> None:
@@ -157,7 +158,7 @@ def test_con_16_compares_head_with_get() -> None:
     options = answer(role="options", status=204, content_type=None)
 
     def asked(*readings: Reading) -> str:
-        return con.test_head_and_options_work(gathered("http_edges", get, *readings))
+        return con.test_head_and_options_work(gathered("http_edges", get, *readings), UP)
 
     assert "HEAD is answered 200" in asked(options, answer(role="head", method="HEAD"))
     assert "no resource" in asked(options)

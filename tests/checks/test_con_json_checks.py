@@ -13,6 +13,7 @@ from conformance.probes.http_edges import ECHO, UNKNOWN_FIELD
 from conformance.reading import Probed, Reading
 from conformance.verdict import Inconclusive, NotTested, Violation
 
+UP = gathered("baseline", answer({"text": "Red."}, role="chat"))
 NOTHING = gathered("contract_edges", outcome="skipped", reason="only the contract's own format has this")
 
 
@@ -30,19 +31,19 @@ def edges(*readings: Reading) -> Probed:
 
 @pytest.mark.parametrize("status", [400, 422])
 def test_con_09_and_10_accept_both_customs(status: int) -> None:
-    con.test_malformed_json_is_refused(edges(refused("malformed", status=status, speaks="openai-chat")))
+    con.test_malformed_json_is_refused(edges(refused("malformed", status=status, speaks="openai-chat")), UP)
     con.test_a_body_of_the_wrong_shape_is_refused(
-        edges(refused("empty_object", status=status), refused("array", status=status))
+        edges(refused("empty_object", status=status), refused("array", status=status)), UP
     )
 
 
 @pytest.mark.parametrize("status", [200, 409, 500])
 def test_con_09_and_10_catch_success_retry_and_crash(status: int) -> None:
     with pytest.raises(Violation):
-        con.test_malformed_json_is_refused(edges(refused("malformed", status=status)))
+        con.test_malformed_json_is_refused(edges(refused("malformed", status=status)), UP)
     with pytest.raises(Violation):
         con.test_a_body_of_the_wrong_shape_is_refused(
-            edges(refused("empty_object"), refused("array", status=status))
+            edges(refused("empty_object"), refused("array", status=status)), UP
         )
 
 
@@ -103,12 +104,14 @@ def test_con_12_wants_all_four_refused() -> None:
 def test_con_34_only_minds_a_crash() -> None:
     for status in (200, 400):
         con.test_json_at_the_edge_of_the_grammar_does_not_crash(
-            edges(refused("lone_surrogate", status=status, speaks="openai-chat"))
+            edges(refused("lone_surrogate", status=status, speaks="openai-chat")), UP
         )
     with pytest.raises(Violation):
-        con.test_json_at_the_edge_of_the_grammar_does_not_crash(edges(refused("lone_surrogate", status=500)))
+        con.test_json_at_the_edge_of_the_grammar_does_not_crash(
+            edges(refused("lone_surrogate", status=500)), UP
+        )
     with pytest.raises(NotTested):
-        con.test_json_at_the_edge_of_the_grammar_does_not_crash(edges())
+        con.test_json_at_the_edge_of_the_grammar_does_not_crash(edges(), UP)
 
 
 @pytest.mark.parametrize(

@@ -270,6 +270,11 @@ UNDECIDED: dict[str, tuple[type[Exception], Any, Any]] = {
         burst(refused(), refused("after_wait"), ok("after_second_wait"), principal="main"),
     ),
     "too short to halve": (Inconclusive, NECESSARY, burst(refused(), half_wait="Retry-After is 1 s")),
+    "too late for a half": (
+        Inconclusive,
+        NECESSARY,
+        burst(refused(), ok("half_wait", started_at=1_800_000_002.1)),
+    ),
     "one account": (
         Inconclusive,
         ALONE,
@@ -326,3 +331,25 @@ def test_a_429_to_head_has_no_body_and_is_no_fault() -> None:
     empty = answer(None, status=429, speaks="openai-chat")
     with pytest.raises(Violation):
         rate.test_a_429_body_says_by_code_what_happened((told, empty))
+
+
+def test_a_burst_that_is_refused_whole_is_told_as_that() -> None:
+    """LiteLLM with a key of three requests a minute, already used up: the reason said that no 429 came."""
+    with pytest.raises(NotTested, match="no call of the burst was answered"):
+        FAST(burst(refused()))
+    with pytest.raises(NotTested, match="no call of an authenticated principal was answered"):
+        TOLD((refused(),))
+
+
+@pytest.mark.parametrize(("late", "raised"), [(1.6, Violation), (2.4, Inconclusive)])
+def test_rate_05_believes_an_early_answer_only_if_it_was_early(late: float, raised: type[Exception]) -> None:
+    """On a busy machine half of 3 s took 2.4 s, and the server rightly let the request in."""
+    begin = 1_800_000_000.0
+    run = burst(
+        refused(started_at=begin - 9),
+        ok("after_wait", started_at=begin - 5),
+        refused(started_at=begin),
+        ok("half_wait", started_at=begin + late, t_end=0.1),
+    )
+    with pytest.raises(raised):
+        NECESSARY(run)

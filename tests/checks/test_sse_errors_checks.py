@@ -94,7 +94,7 @@ def _limit(role: str, remaining: int, reset: int = 40) -> Reading:
     return answer({"data": []}, operation="models", role=role, headers=headers)
 
 
-def _charged(whole: int, left: int) -> Probed:
+def _charged(whole: int, left: int, lag: float = 0.0) -> Probed:
     done = good("contract")
     done = [e.replace(b'"output":4', b'"output":60').replace(b'"total":14', b'"total":70') for e in done]
     return gathered(
@@ -102,7 +102,7 @@ def _charged(whole: int, left: int) -> Probed:
         _limit("before", 10_000),
         sent("contract", done, role="whole"),
         _limit("between", 10_000 - whole),
-        sent("contract", good("contract")[:4], role="left", left_at=0.2, t_end=None),
+        sent("contract", good("contract")[:4], role="left", left_at=0.2, t_end=None, lag=lag),
         _limit("after", 10_000 - whole - left),
     )
 
@@ -117,6 +117,11 @@ def test_sse_23_names_a_whole_answer_charged_after_hanging_up() -> None:
 def test_sse_23_is_undecided_when_the_limit_does_not_tell(whole: int, left: int) -> None:
     with pytest.raises(Inconclusive):
         hangups.test_hanging_up_stops_generation(_charged(whole, left))
+
+
+def test_sse_23_is_undecided_when_this_machine_hung_up_late() -> None:
+    with pytest.raises(Inconclusive, match="late"):
+        hangups.test_hanging_up_stops_generation(_charged(70, 70, lag=0.5))
 
 
 def _pair(speaks: str, stays: Reading, left_at: float | None = 0.12) -> Probed:

@@ -62,6 +62,15 @@ def test_trc_02_names_the_response_without_an_id(speaks: str) -> None:
         check((named, bare))
 
 
+def test_trc_02_shows_an_operation_that_names_its_requests_elsewhere() -> None:
+    """LiteLLM names no request for its models, which says less than a refused chat request without a name."""
+    named = answer({}, speaks="openai-chat", headers={"x-litellm-call-id": "a"})
+    listed = answer({}, speaks="openai-chat", operation="models")
+    refused = answer({}, speaks="openai-chat", status=401)
+    with pytest.raises(Violation, match="none on chat with status 401"):
+        checks.test_every_response_has_a_request_id((listed, named, refused))
+
+
 def test_trc_02_and_19_where_no_response_has_an_id() -> None:
     bare = answer({}, speaks="openai-chat")
     with pytest.raises(NotOffered):

@@ -1,7 +1,7 @@
 """Record one answer of a running server into ``transcripts/``; not a test.
 
     python tests/dialects/record_transcript.py NAME 'llmock 0.2.2, mode plain' openai-chat http://127.0.0.1:8000/v1 \\
-        chat '{"prompt": "Hello", "model": "gpt-4o"}'
+        chat '{"prompt": "Hello", "model": "gpt-4o"}' [KEY]
 """
 
 from __future__ import annotations
@@ -18,10 +18,13 @@ from conformance.dialects.request import build_request
 from conformance.target import Target
 
 
-def record(name: str, server: str, speaks: str, base_url: str, operation: str, params: str) -> None:
-    """Send one operation and keep what comes back, complete or not."""
+def record(
+    name: str, server: str, speaks: str, base_url: str, operation: str, params: str, key: str = ""
+) -> None:
+    """Send one operation and keep what comes back, complete or not. The key is sent, and not kept."""
     dialect = spoken(speaks)
-    sent = build_request(dialect, operation, json.loads(params), Target(base_url, dialect.name), "none")
+    target = Target(base_url, dialect.name, keys={"main": key} if key else {})
+    sent = build_request(dialect, operation, json.loads(params), target, "main")
     url = urlsplit(sent.url)
     connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=10)
     path = sent.url.removeprefix(f"{url.scheme}://{url.netloc}")

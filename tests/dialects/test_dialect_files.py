@@ -30,7 +30,7 @@ def test_a_shipped_dialect_is_complete(name: str) -> None:
 
 
 def test_the_shipped_dialects() -> None:
-    assert builtin_dialects() == ["contract", "openai", "openai-chat"]
+    assert builtin_dialects() == ["contract", "openai", "openai-chat", "openai-facade"]
 
 
 @pytest.mark.parametrize("name", builtin_dialects())
@@ -170,7 +170,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(
         DialectError,
-        match=r"no dialect 'opanai': choose contract, openai, openai-chat, or name a \.yaml file",
+        match=r"no dialect 'opanai': choose contract, openai, openai-chat, openai-facade, or name a \.yaml file",
     ):
         load_dialect("opanai")
 

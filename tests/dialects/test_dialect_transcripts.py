@@ -1,5 +1,5 @@
-"""What the dialects find in recorded answers. Files that begin with ``llmock-`` come from a running server; the
-others were written after a vendor's documents, which their first line names."""
+"""What the dialects find in recorded answers. Files that begin with ``llmock-``, ``litellm-`` or ``transformers-`` come
+from a running server; the others were written after a vendor's documents, which their first line names."""
 
 from __future__ import annotations
 
@@ -151,6 +151,56 @@ def test_the_contracts_error_inside_a_stream() -> None:
     assert error.request_id.value == "req_8"
     assert error.details == {"stage": "generation"}
     assert (stream.terminals, stream.text) == ((), "Red")
+
+
+def test_litellms_answer_through_a_gateway() -> None:
+    reading = transcript("litellm-chat")
+    assert facts(reading, "finish_reason", "model_version", "usage.total") == ["stop", "up-gpt", 19]
+    assert facts(reading, "request_id") == ["de244ef9-04e1-42a6-8e32-1d08f045008f"]
+    assert reading.facts["ratelimit.requests.remaining"].state == "absent"
+
+
+def test_litellms_stream_ends_with_its_usage_and_done() -> None:
+    stream = transcript("litellm-stream").stream
+    assert stream.text == "Simulated answer from gpt-4o-mini for 'Name three colours.'."
+    assert (stream.finish_reason, stream.usage) == ("stop", {"input": 4, "output": 15, "total": 19})
+    assert (len(stream.terminals), stream.invalid, stream.errors) == (1, (), ())
+
+
+def test_litellms_names_for_the_limits_of_a_key() -> None:
+    reading = transcript("litellm-limited")
+    assert facts(reading, "ratelimit.requests.limit", "ratelimit.requests.remaining") == [3, 2]
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "code"),
+    [
+        ("litellm-401", 401, "UNAUTHENTICATED"),
+        ("litellm-unknown-model", 400, "MODEL_NOT_FOUND"),
+        ("litellm-context", 400, "CONTEXT_LENGTH_EXCEEDED"),
+        ("litellm-rate-limited", 429, "RATE_LIMITED"),
+        ("transformers-unknown-model", 400, "MODEL_NOT_FOUND"),
+        ("transformers-500", 500, "INTERNAL"),
+    ],
+)
+def test_refusals_of_running_servers(name: str, status: int, code: str) -> None:
+    reading = transcript(name)
+    assert (reading.status, reading.error.code) == (status, code)
+
+
+def test_the_sizes_of_a_context_overflow_survive_the_gateway() -> None:
+    assert transcript("litellm-context").error.details == {"max_tokens": 4000, "input_tokens": 6000}
+
+
+def test_litellms_wait() -> None:
+    assert transcript("litellm-rate-limited").facts["retry_after"].value == 60
+
+
+def test_transformers_stream_has_usage_but_no_terminal() -> None:
+    stream = transcript("transformers-stream").stream
+    assert (stream.text, stream.finish_reason) == (" ass sky ass sky ass and", "length")
+    assert stream.usage == {"input": 22, "output": 6, "total": 28}
+    assert stream.terminals == ()
 
 
 @pytest.mark.parametrize("vendor", ["anthropic", "gemini", "cohere"])

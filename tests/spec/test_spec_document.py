@@ -14,9 +14,7 @@ from spec.catalogue import areas, requirements
 from spec.document import (
     contract_version,
     declared_headers,
-    declared_media_types,
     declared_response,
-    declared_statuses,
     load_document,
     match_operation,
     operation_by_id,
@@ -62,7 +60,7 @@ def test_only_what_needs_no_key_is_public() -> None:
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_callers_of_protected_operations_can_be_refused(name: str) -> None:
     refusals = {"401", "403", "429"}
-    assert refusals & declared_statuses(DOCUMENT, name) == (set() if name in PUBLIC else refusals)
+    assert refusals & OPERATIONS[name]["responses"].keys() == (set() if name in PUBLIC else refusals)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
@@ -219,7 +217,9 @@ def test_responses_are_found_by_status_class_and_default() -> None:
 
 
 def test_schemas_of_answers_stand_alone() -> None:
-    assert declared_media_types(DOCUMENT, "chat", 200) == ("application/json", "text/event-stream")
+    answered = declared_response(DOCUMENT, "chat", 200)
+    assert answered is not None
+    assert list(answered["content"]) == ["application/json", "text/event-stream"]
     schema = response_schema(DOCUMENT, "chat", 200, "text/event-stream")
     assert schema is not None
     assert schema["$ref"] == "#/components/schemas/StreamItem"

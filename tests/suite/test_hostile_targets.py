@@ -52,7 +52,7 @@ def test_a_hostile_target_gets_a_verdict_in_bounded_time_and_memory(
 ) -> None:
     report = tmp_path / "report.json"
     arguments = ["check", f"http://127.0.0.1:{ports[name]}/v1", "--dialect", "openai-chat", "--model", "m"]
-    options = ["--timeout", "2", "--out", str(tmp_path), "--json", str(report), "-q"]
+    options = ["--timeout", "1", "--out", str(tmp_path), "--json", str(report), "-q"]
     began = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", RUN, *arguments, *options],

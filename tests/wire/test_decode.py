@@ -61,7 +61,7 @@ def test_an_early_end_keeps_what_was_decoded(coding: str) -> None:
         ("gzip", b"{}", "not valid gzip"),
         ("br", b"\xff\xff\xff{}", "not valid br data"),
         ("deflate", b"\xff\xff\xff{}", "not valid deflate"),
-        ("gzip", gzip.compress(b"a") + b"junk", "4 or more bytes after the end of the gzip data"),
+        ("gzip", gzip.compress(b"a", mtime=0) + b"junk", "4 or more bytes after the end of the gzip data"),
         ("deflate", zlib.compress(b"a") + b"junk", "4 or more bytes after the end of the deflate data"),
         ("br", brotli.compress(b"a" * 99) + b"junk", ""),
         ("zstd", b"{}", "content coding 'zstd' is not known"),

@@ -34,6 +34,15 @@ def exchange(**changes: object) -> Exchange:
     return Exchange(**{**fields, **changes})  # type: ignore[arg-type]
 
 
+def test_the_limits_of_a_key_are_no_secret_but_what_may_be_a_key_is() -> None:
+    """LiteLLM's names; RATE-25 read the replacement, and found no limit told."""
+    told = (("x-ratelimit-api_key-remaining-requests", "2"), ("x-ratelimit-model_per_key-limit-tokens", "9"))
+    assert redact_headers(told) == told
+    assert redact_headers((("x-ratelimit-api_key", "sk"),)) == (
+        ("x-ratelimit-api_key", "[redacted 2 chars]"),
+    )
+
+
 def test_headers_pass_only_if_known_to_be_safe() -> None:
     given_headers = (
         ("Authorization", "Bearer sk-demo"),

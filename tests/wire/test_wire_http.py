@@ -198,7 +198,7 @@ def test_the_deadline_includes_the_body_and_each_redirect() -> None:
     assert time.perf_counter() - started < 1.5
     assert exchange.failure is not None
     assert exchange.failure.kind == "timeout_headers"
-    assert len(exchange.redirects) == 2
+    assert 1 <= len(exchange.redirects) <= 2  # a third would be late; on a busy machine the second may be
     assert (exchange.status, exchange.headers) == (None, ())
 
 
