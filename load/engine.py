@@ -11,6 +11,7 @@ from typing import Any
 
 import gevent
 from gevent.event import Event
+from gevent.lock import BoundedSemaphore
 from gevent.pool import Group
 
 from conformance.evidence import Principal
@@ -65,6 +66,8 @@ class Engine:
         self.busy = 0
         self.sent = self.tokens_in = self.tokens_out = 0
         self.gates: dict[str, Gate] = {}
+        self.receiver: Any = None  # of webhooks, made by the first job that needs it
+        self.registering = BoundedSemaphore(1)
         self.greenlets = Group()
         self._scrubber = Scrubber(list(target.keys.values()))
         self._own: list[gevent.Greenlet] = []
@@ -108,6 +111,8 @@ class Engine:
         self.greenlets.kill(block=False)
         gevent.killall(self._own, block=False)
         self.client.stop()
+        if self.receiver is not None:
+            self.receiver.close()
         self.pool.close()
 
     @property

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from conformance.dialects.model import Dialect, DialectError, load_dialect
 from conformance.target import Limits, Target, TargetError
@@ -39,6 +40,7 @@ class Config:
     seed: int
     slo: str | None
     out: str
+    callback: str | None = None
 
 
 def add_options(parser: argparse.ArgumentParser, locust: bool = False) -> None:
@@ -67,6 +69,8 @@ def add_options(parser: argparse.ArgumentParser, locust: bool = False) -> None:
         help="64, uniform:16:256, normal:MEAN:DEVIATION, lognormal:MEDIAN:SIGMA")  # fmt: skip
     add("--max-output-tokens", type=int, default=None, metavar="N")
     add("--think", default="0", metavar="S", help="seconds between a user's calls, or FROM:TO")
+    add("--callback", default=None, metavar="URL",
+        help="await jobs by webhook; where the target reaches us, for instance http://127.0.0.1:0")  # fmt: skip
     add("--turns", type=int, default=4, metavar="N", help="turns of a session before a new one begins")
     add("--impatient", type=float, default=0.0, metavar="SHARE", help="of users that ignore Retry-After")
     group = parser.add_argument_group("when calls begin")
@@ -159,6 +163,7 @@ def read_config(options: argparse.Namespace, url: str | None, seconds: float | N
         seed=options.seed,
         slo=options.slo,
         out=options.out,
+        callback=_callback(options.callback, dialect),
     )
 
 
@@ -191,6 +196,17 @@ def parse_mix(text: str, dialect: Dialect) -> dict[str, int]:
     if not mix:
         raise LoadError("--mix gives no action a weight above 0")
     return mix
+
+
+def _callback(url: str | None, dialect: Dialect) -> str | None:
+    if url is None:
+        return None
+    if "register_webhook" not in dialect.operations:
+        raise LoadError(f"--callback: the dialect {dialect.name} has no operation register_webhook")
+    parts = urlsplit(url)
+    if parts.scheme != "http" or not parts.hostname:
+        raise LoadError(f"--callback {url}: write http://HOST:PORT, where the target reaches this machine")
+    return url
 
 
 def _think(text: str) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""A job: submitted, then polled until it is done."""
+"""A job: submitted, then polled until it is done, or until a webhook says so."""
 
 from __future__ import annotations
 
@@ -10,18 +10,22 @@ import gevent
 from load.calls import Called
 from load.observation import Observation
 from load.users.actor import Actor
+from load.users.hooks import Receiver
 
 FIRST_POLL, LONGEST_POLL = 0.05, 2.0
 """Seconds between polls; the wait doubles from one to the other."""
 
 WAITING, DONE = "queued", "complete"
+EVENTS = ("job.completed", "job.failed", "job.cancelled")
 LOST = ("failed", "cancelled", "expired")
 """Statuses as the dialects map them."""
 
 
 def job(actor: Actor, intended: float | None) -> None:
-    """Submit a document and wait for its result. Queue time ends with the first status that is not waiting."""
+    """Submit a document and wait for its result. Queue time ends with the first status that is not waiting; with a
+    webhook (``--callback``) the two cannot be told apart."""
     engine, prompt = actor.engine, actor.prompt()
+    receiver = _receiver(actor)
     submitted = engine.call(
         "submit_job",
         actor.params(document=prompt.text),
@@ -36,6 +40,11 @@ def job(actor: Actor, intended: float | None) -> None:
         return
     begun = submitted.reply.t_begun if intended is None else intended
     deadline = begun + engine.config.target.limits.total
+    if receiver is not None:
+        told = receiver.wait(number, max(0.0, deadline - perf_counter()))
+        seen = Observation("job", (told or perf_counter()) - begun, code="" if told else "job timeout")
+        _count(actor, submitted, seen)
+        return
     running: float | None = None
     wait = FIRST_POLL
     while perf_counter() < deadline:
@@ -56,6 +65,32 @@ def job(actor: Actor, intended: float | None) -> None:
             _count(actor, polled, seen)
             return
     _count(actor, submitted, Observation("job", perf_counter() - begun, code="job timeout"))
+
+
+def _receiver(actor: Actor) -> Receiver | None:
+    """The webhook receiver of this process, registered at the target by the first who needs it."""
+    engine, base = actor.engine, actor.engine.config.callback
+    if base is None:
+        return None
+    with engine.registering:  # a job submitted before the registration is answered would never be told of
+        if engine.receiver is None:
+            engine.receiver = _register(actor, Receiver(base))
+    found: Receiver = engine.receiver
+    return found
+
+
+def _register(actor: Actor, receiver: Receiver) -> Receiver:
+    made = actor.engine.call(
+        "register_webhook",
+        actor.params(url=receiver.url, events=EVENTS),
+        actor.pool,
+        principal=actor.principal,
+        label="register_webhook",
+    )
+    document = made.exchange.json if made.exchange is not None else None
+    secret = document.get("secret") if isinstance(document, dict) else None
+    receiver.secret = secret if isinstance(secret, str) else None
+    return receiver
 
 
 def _fact(called: Called, name: str) -> Any:
