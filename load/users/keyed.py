@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import gevent
 
 from load.calls import Called
@@ -13,7 +15,7 @@ from load.users.actor import Actor
 
 def retry(actor: Actor, intended: float | None) -> None:
     """A call, and the same again with its key, as a client does whose connection broke (IDEM-01, IDEM-02)."""
-    first = _keyed(actor, key := _key(actor), actor.pool, intended, "retry")
+    first = _keyed(actor, key := _key(), actor.pool, intended, "retry")
     if not first.seen.ok:
         return
     second = _keyed(actor, key, actor.pool, None, "retry")
@@ -40,7 +42,7 @@ def retry(actor: Actor, intended: float | None) -> None:
 
 def race(actor: Actor, intended: float | None) -> None:
     """Two equal calls with one key at the same time: one is executed, the other gets its answer or 409 (IDEM-06)."""
-    key = _key(actor)
+    key = _key()
     pools = [actor.pool, Pool()]
     racers = [gevent.spawn(_run, actor, key, pool, intended) for pool in pools]
     try:
@@ -84,8 +86,9 @@ def _keyed(actor: Actor, key: str, pool: Pool, intended: float | None, label: st
     )
 
 
-def _key(actor: Actor) -> str:
-    return f"load-{actor.dice.getrandbits(96):024x}"
+def _key() -> str:
+    """Never the same again: a key of an earlier run may still be stored."""
+    return f"load-{uuid4().hex}"
 
 
 def _same(first: Called, second: Called) -> bool:

@@ -131,7 +131,7 @@ def test_calibrate_tells_our_own_error() -> None:
 
 
 def test_the_real_reference_under_load(tmp_path: Path) -> None:
-    with started("reference_impl") as url:
+    with started("reference_impl", "--db", str(tmp_path / "state.sqlite")) as url:
         run = load(
             tmp_path, url, "--key=sk-demo", "--other-key=sk-demo-other", "--mix=chat_stream=4,chat,classify,retry,race,session",
             "--users=4", "--duration=3", "--prompt-tokens=8", "--max-output-tokens=16", *LAX,
@@ -146,8 +146,16 @@ def test_the_real_reference_under_load(tmp_path: Path) -> None:
     )
 
 
+def test_a_second_run_does_not_meet_the_keys_of_the_first(tmp_path: Path) -> None:
+    with truth("--first-ms=2", "--token-ms=1", "--tokens=2") as url:
+        runs = [
+            load(tmp_path / n, url, "--mix=retry,race", "--users=2", "--duration=1", *LAX) for n in ("1", "2")
+        ]
+    assert [r.code for r in runs] == [0, 0], runs[1].out
+
+
 def test_the_reference_is_honest_about_its_limits(tmp_path: Path) -> None:
-    with started("reference_impl") as url:
+    with started("reference_impl", "--db", str(tmp_path / "state.sqlite")) as url:
         run = load(tmp_path, url, "--key=sk-demo-limited", "--other-key=sk-demo", "--mix=chat", "--users=3",
                    "--duration=7", "--prompt-tokens=4", "--max-output-tokens=4", *LAX)  # fmt: skip
     assert run.verdicts["RATE-04"] == "PASS", run.out
