@@ -18,6 +18,7 @@ from conformance.evidence import Principal
 from conformance.wire.redact import Scrubber
 from load.calls import Called, Caller
 from load.gate import Gate
+from load.histogram import Histogram
 from load.observation import Observation
 from load.options import Config
 from load.slo import Goodput
@@ -283,7 +284,7 @@ class Engine:
                 self.stop(f"the cap of {self.caps.seconds:g} seconds is reached")
 
     def _collect(self, tally: Tally) -> None:
-        lags, self.client.lags = self.client.lags, []
-        tally.loop_lag.extend(lags)
+        tally.loop_lag.merge(self.client.lags)
+        self.client.lags = Histogram()
         tally.own["connections"] += self.client.connections
         self.client.connections = 0

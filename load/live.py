@@ -51,7 +51,7 @@ def describe(tally: Tally, elapsed: float, asked: float | None) -> list[str]:
     lines = [f"{bar} {elapsed:5.0f}{of} s"]
     done = tally.total("requests")
     last = [tally.seconds[n] for n in sorted(tally.seconds)[-4:-1]]
-    rate = sum(s.counts["done"] for s in last) / len(last) if last else 0.0
+    rate = sum(s.counts["done"] for s in last) / (len(last) * tally.width) if last else 0.0
     busy = last[-1].busy if last else 0
     broken = sum(1 for r in tally.ledger.records.values() if r.broken)
     lines.append(

@@ -91,8 +91,12 @@ class OperationTally:
         return tally
 
 
+MAX_INTERVALS = 300
+"""Points in time that are kept; a longer run has wider ones, so that its memory does not grow."""
+
+
 class Second:
-    """What ended in one second of the run."""
+    """What ended in one interval of the run: a second, or ``Tally.width`` seconds of a long one."""
 
     __slots__ = ("counts", "e2e", "most", "retry_after", "ttft")
 
@@ -136,7 +140,8 @@ class Tally:
 
     def __init__(self) -> None:
         self.operations: dict[str, OperationTally] = {}
-        self.seconds: dict[int, Second] = {}
+        self.seconds: dict[int, Second] = {}  # by the number of the interval
+        self.width = 1  # of an interval, in seconds: a power of 2
         self.ledger = Ledger()
         self.lag = Histogram()  # by how much requests began late
         self.loop_lag = Histogram()  # by how much our own event loop came late
@@ -149,11 +154,25 @@ class Tally:
             found = self.operations[name] = OperationTally()
         return found
 
-    def second(self, number: int) -> Second:
+    def second(self, at: int) -> Second:
+        """The interval that holds second ``at`` of the run."""
+        number = at // self.width
         found = self.seconds.get(number)
         if found is None:
+            if len(self.seconds) >= MAX_INTERVALS:
+                self.widen(self.width * 2)
+                return self.second(at)
             found = self.seconds[number] = Second()
         return found
+
+    def widen(self, width: int) -> None:
+        """Join intervals until they are so wide."""
+        if width <= self.width:
+            return
+        old, ratio = self.seconds, width // self.width
+        self.seconds, self.width = {}, width
+        for number, second in old.items():
+            self.seconds.setdefault(number // ratio, Second()).merge(second)
 
     def add(self, seen: Observation, at: int, good: bool, exchange: str) -> None:
         """Count one finished request, which ended in second ``at`` of the run."""
@@ -181,8 +200,9 @@ class Tally:
     def merge(self, other: Tally) -> None:
         for name, theirs in other.operations.items():
             self.operation(name).merge(theirs)
+        self.widen(other.width)
         for number, second in other.seconds.items():
-            self.second(number).merge(second)
+            self.second(number * other.width).merge(second)
         self.ledger.merge(other.ledger)
         self.lag.merge(other.lag)
         self.loop_lag.merge(other.loop_lag)
@@ -192,6 +212,7 @@ class Tally:
     def plain(self) -> dict[str, Any]:
         return {
             "operations": {name: o.plain() for name, o in self.operations.items()},
+            "width": self.width,
             "seconds": [[n, s.plain()] for n, s in sorted(self.seconds.items())],
             "ledger": self.ledger.plain(),
             "lag": self.lag.plain(),
@@ -204,6 +225,7 @@ class Tally:
     def of_plain(cls, data: Mapping[str, Any]) -> Tally:
         tally = cls()
         tally.operations = {n: OperationTally.of_plain(o) for n, o in data["operations"].items()}
+        tally.width = int(data["width"])
         tally.seconds = {int(n): Second.of_plain(s) for n, s in data["seconds"]}
         tally.ledger = Ledger.of_plain(data["ledger"])
         tally.lag = Histogram.of_plain(data["lag"])

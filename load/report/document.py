@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from load.histogram import Histogram
@@ -74,7 +75,7 @@ def document_of(outcome: Outcome) -> dict[str, Any]:
             "lost_workers": list(outcome.lost),
         },
         "operations": {n: _operation(o, seconds) for n, o in sorted(tally.operations.items())},
-        "seconds": [_second(n, tally.seconds[n]) for n in sorted(tally.seconds)],
+        "seconds": [_second(n * tally.width, tally.width, tally.seconds[n]) for n in sorted(tally.seconds)],
         "steps": steps_of(outcome),
         "objectives": [
             {
@@ -136,11 +137,12 @@ def _operation(tally: OperationTally, seconds: float) -> dict[str, Any]:
     }
 
 
-def _second(number: int, second: Any) -> dict[str, Any]:
+def _second(number: int, width: int, second: Any) -> dict[str, Any]:
     counts = second.counts
     ttft, e2e = second.ttft.quantiles((0.5, 0.99)), second.e2e.quantiles((0.5, 0.99))
     return {
         "second": number,
+        "seconds": width,
         "done": counts["done"],
         "ok": counts["ok"],
         "refused": counts["refused"],
@@ -167,17 +169,18 @@ def steps_of(outcome: Outcome) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     begun, first, kept = 0.0, 0.0, True
     for piece in plan.pieces:
-        inner = [outcome.tally.seconds.get(n) for n in range(int(begun + 0.999), int(begun + piece.seconds))]
-        seconds = [s for s in inner if s is not None]
+        width, end = outcome.tally.width, begun + piece.seconds
+        inner = range(ceil(begun / width), max(ceil(begun / width) + 1, int(end / width)))
+        seconds = [s for n in inner if (s := outcome.tally.seconds.get(n)) is not None]
         merged = Histogram()
         for second in seconds:
             merged.merge(second.e2e)
-        ok = sum(s.counts["ok"] for s in seconds) / max(1, len(inner))
+        ok = sum(s.counts["ok"] for s in seconds) / (len(inner) * width)
         p95 = merged.quantile(0.95)
         first = first or p95
         kept = kept and ok >= KNEE_RATE * piece.start and p95 <= KNEE_LATENCY * first
         found.append({"rate": piece.start, "ok_per_second": round(ok, 2), "e2e_p95": _ms(p95), "kept": kept})
-        begun += piece.seconds
+        begun = end
     return found
 
 

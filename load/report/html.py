@@ -87,28 +87,31 @@ def _operation(name: str, o: dict[str, Any]) -> str:
 def _over_time(document: dict[str, Any]) -> list[str]:
     seconds = document["seconds"]
 
-    def line(name: str, key: str, hide_zero: bool = True) -> Line:
-        return Line(name, [(s["second"], s[key] if s[key] or not hide_zero else None) for s in seconds])
+    def line(name: str, key: str) -> Line:
+        return Line(name, [(s["second"], s[key] or None) for s in seconds])
+
+    def rate(name: str, key: str) -> Line:
+        return Line(name, [(s["second"], s[key] / s["seconds"]) for s in seconds])
 
     return [
         lines_plot("End-to-end latency", [line("p50", "e2e_p50"), line("p99", "e2e_p99")], "second", "ms"),
         lines_plot("Time to first token", [line("p50", "ttft_p50"), line("p99", "ttft_p99")], "second", "ms"),
         lines_plot(
             "Throughput",
-            [line("ok", "ok", False), line("429", "refused", False), line("failed", "failed", False)],
+            [rate("ok", "ok"), rate("429", "refused"), rate("failed", "failed")],
             "second",
             "per second",
         ),
         lines_plot(
             "Throughput against concurrency",
-            [Line("one dot per second", [(s["busy"], s["ok"]) for s in seconds])],
+            [Line("one dot per second", [(s["busy"], s["ok"] / s["seconds"]) for s in seconds])],
             "requests open at once",
             "ok per second",
             dots=True,
         ),
         lines_plot(
             "429 and Retry-After",
-            [line("429 per second", "refused", False), line("longest Retry-After (s)", "retry_after", False)],
+            [rate("429 per second", "refused"), line("longest Retry-After (s)", "retry_after")],
             "second",
             "count, seconds",
         ),

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import gevent
 from gevent.hub import get_hub
 
+from load.histogram import Histogram
 from load.transport.connection import Connection, ConnectionProblem
 from load.transport.exchange import Exchange, Reply
 
@@ -78,7 +79,7 @@ class Pool:
 class Client:
     """All exchanges of one process with one endpoint.
 
-    ``lags`` gets, every 50 ms, the seconds by which the loop came late; ``worst_lag`` is the worst since the
+    ``lags`` records, every 50 ms, the seconds by which the loop came late; ``worst_lag`` is the worst since the
     start: what a judgement about time grants the server.
     """
 
@@ -86,7 +87,7 @@ class Client:
         self.endpoint = endpoint
         self.active: set[Exchange] = set()
         self.connections = 0
-        self.lags: list[float] = []
+        self.lags = Histogram()
         self.worst_lag = 0.0
         self._sweeper: gevent.Greenlet | None = None
 
@@ -152,7 +153,7 @@ class Client:
             gevent.sleep(max(0.0, due - perf_counter()))
             now = perf_counter()
             lag = max(0.0, now - due)
-            self.lags.append(lag)
+            self.lags.add(lag)
             self.worst_lag = max(lag, self.worst_lag)
             due = now + SWEEP
             for exchange in [e for e in self.active if e.deadline <= now]:
