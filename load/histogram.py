@@ -12,17 +12,23 @@ from typing import Any
 DIGITS = 10
 """Binary digits kept: values up to 2047 are exact, larger ones lose less than 1 part in 1024."""
 
-_EXACT = 1 << (DIGITS + 1)
+COARSE = 5
+"""Enough for a point in a plot (3 %), in a fraction of the memory."""
+
 UNIT = 1e-6
 """Seconds of one count: a microsecond."""
 
 
 class Histogram:
-    """Times in seconds, kept in microseconds. ``count``, ``total`` (seconds), ``low`` and ``high`` are exact."""
+    """Times in seconds, kept in microseconds. ``count``, ``total`` (seconds), ``low`` and ``high`` are exact.
 
-    __slots__ = ("buckets", "count", "high", "low", "total")
+    ``digits`` binary digits of a value are kept: up to ``2 ** (digits + 1)`` microseconds it is exact.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("buckets", "count", "digits", "high", "low", "total")
+
+    def __init__(self, digits: int = DIGITS) -> None:
+        self.digits = digits
         self.buckets: Counter[int] = Counter()
         self.count = 0
         self.total = 0.0
@@ -34,9 +40,10 @@ class Histogram:
         if seconds < 0.0:
             seconds = 0.0
         value = int(seconds * 1e6 + 0.5)
-        if value >= _EXACT:
-            shift = value.bit_length() - DIGITS - 1
-            value = (shift << (DIGITS + 1)) + (value >> shift)
+        digits = self.digits + 1
+        if value >> digits:
+            shift = value.bit_length() - digits
+            value = (shift << digits) + (value >> shift)
         self.buckets[value] += 1
         self.count += 1
         self.total += seconds
@@ -50,7 +57,7 @@ class Histogram:
             self.add(seconds)
 
     def merge(self, other: Histogram) -> None:
-        """Take in another one; afterwards it is as if its times had been recorded here."""
+        """Take in another one of the same digits; afterwards it is as if its times had been recorded here."""
         self.buckets.update(other.buckets)
         self.count += other.count
         self.total += other.total
@@ -73,7 +80,7 @@ class Histogram:
         for bucket in sorted(self.buckets):
             seen += self.buckets[bucket]
             while rank is not None and seen >= rank:
-                found[rank] = min(max(_middle(bucket), self.low), self.high)
+                found[rank] = min(max(self._middle(bucket), self.low), self.high)
                 rank = next(waiting, None)
         return [found[self._rank(share)] for share in wanted]
 
@@ -88,15 +95,16 @@ class Histogram:
         """The share of all that is at most ``seconds``; 1.0 if there are none."""
         if not self.count:
             return 1.0
-        return sum(n for b, n in self.buckets.items() if _middle(b) <= seconds) / self.count
+        return sum(n for b, n in self.buckets.items() if self._middle(b) <= seconds) / self.count
 
     def points(self) -> list[tuple[float, int]]:
         """``(seconds, how often)`` of every bucket."""
-        return [(_middle(bucket), n) for bucket, n in sorted(self.buckets.items())]
+        return [(self._middle(bucket), n) for bucket, n in sorted(self.buckets.items())]
 
     def plain(self) -> dict[str, Any]:
         """As plain data, for a message or a file."""
         return {
+            "digits": self.digits,
             "buckets": [[b, n] for b, n in sorted(self.buckets.items())],
             "total": self.total,
             "low": self.low if self.count else 0.0,
@@ -106,7 +114,7 @@ class Histogram:
     @classmethod
     def of_plain(cls, data: Mapping[str, Any]) -> Histogram:
         """The histogram that :meth:`plain` described."""
-        histogram = cls()
+        histogram = cls(int(data["digits"]))
         histogram.buckets = Counter({int(b): int(n) for b, n in data["buckets"]})
         histogram.count = sum(histogram.buckets.values())
         histogram.total, histogram.high = float(data["total"]), float(data["high"])
@@ -121,16 +129,16 @@ class Histogram:
         width = (high - low) / number
         counts = [0] * number
         for bucket, n in self.buckets.items():
-            value = min(_middle(bucket), self.high)
+            value = min(self._middle(bucket), self.high)
             if value <= high:
                 counts[min(number - 1, max(0, int((value - low) / width)))] += n
         return [(low + i * width, low + (i + 1) * width, n) for i, n in enumerate(counts)]
 
-
-def _middle(bucket: int) -> float:
-    """The middle of a bucket in seconds."""
-    shift = bucket >> (DIGITS + 1)
-    if shift == 0:
-        return bucket / 1e6
-    mantissa = bucket & (_EXACT - 1)
-    return ((mantissa << shift) + (1 << shift) / 2) / 1e6
+    def _middle(self, bucket: int) -> float:
+        """The middle of a bucket in seconds."""
+        digits = self.digits + 1
+        shift = bucket >> digits
+        if shift == 0:
+            return bucket / 1e6
+        mantissa = bucket & ((1 << digits) - 1)
+        return ((mantissa << shift) + (1 << shift) / 2) / 1e6

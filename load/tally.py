@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from load.histogram import Histogram
+from load.histogram import COARSE, Histogram
 from load.ledger import Ledger
 from load.observation import Observation
 
@@ -103,7 +103,7 @@ class Second:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()  # done, ok, refused, failed, tokens_out
         self.most: dict[str, int] = {}  # requests open at once, by process
-        self.ttft, self.e2e = Histogram(), Histogram()
+        self.ttft, self.e2e = Histogram(COARSE), Histogram(COARSE)
         self.retry_after = 0.0
 
     def merge(self, other: Second) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from load.histogram import Histogram
+from load.histogram import COARSE, Histogram
 from load.tally import TIMES, OperationTally
 from load.verdicts import report_of, suite_version
 
@@ -172,7 +172,7 @@ def steps_of(outcome: Outcome) -> list[dict[str, Any]]:
         width, end = outcome.tally.width, begun + piece.seconds
         inner = range(ceil(begun / width), max(ceil(begun / width) + 1, int(end / width)))
         seconds = [s for n in inner if (s := outcome.tally.seconds.get(n)) is not None]
-        merged = Histogram()
+        merged = Histogram(COARSE)
         for second in seconds:
             merged.merge(second.e2e)
         ok = sum(s.counts["ok"] for s in seconds) / (len(inner) * width)
