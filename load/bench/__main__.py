@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from load.bench.clients import Client, Load, available, ours, start_time, wrk
+from load.bench.clients import Client, Load, Result, available, ours, start_time, wrk
 from load.calibrate import FIRST, GAP, errors, truth_server
 
 SERVER_CORE, CLIENT_CORE = "0", "1"
@@ -98,7 +98,9 @@ def report(
 
 
 def _timed(row: Row, name: str, client: Client, load: Load) -> None:
-    result = client(load)
+    result = _try(name, client, load)
+    if result is None:
+        return
     for times, true, p50, p99 in (
         (result.firsts, FIRST, row.first_p50, row.first_p99),
         (result.gaps, GAP, row.gap_p50, row.gap_p99),
@@ -112,10 +114,23 @@ def _timed(row: Row, name: str, client: Client, load: Load) -> None:
 
 
 def _fast(row: Row, name: str, client: Client, load: Load) -> None:
-    result = client(load)
+    result = _try(name, client, load)
+    if result is None:
+        return
     row.rate.append(result.streams_per_second)
     row.memory.append(result.memory)
     _say(f"  {name}: {result.streams_per_second:,.0f} streams/s, {result.memory:.0f} MB")
+
+
+def _try(name: str, client: Client, load: Load) -> Result | None:
+    """A tool that fails leaves its cells empty; ours and the references must not."""
+    try:
+        return client(load)
+    except (OSError, RuntimeError, ValueError, KeyError) as error:
+        if name in ("aiconform load", "bare uvloop client", "wrk"):
+            raise
+        _say(f"  {name} failed: {error}")
+        return None
 
 
 def _pair(prefix: list[str], options: argparse.Namespace) -> tuple[float, float]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
+from load.bench.clients import memory_of
 from load.calibrate import truth_server
 
 GROWTH = 1.05
@@ -54,7 +55,7 @@ def _soak(url: str, rate: float, seconds: float, out: str) -> tuple[int, list[fl
     memory: list[float] = []
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         while process.poll() is None:
-            memory.append(_resident(process.pid))
+            memory.append(memory_of(process.pid, "VmRSS"))
             time.sleep(1.0)
     return process.returncode, [m for m in memory if m]
 
@@ -82,17 +83,6 @@ def _three(memory: list[float]) -> tuple[float, float, float]:
     """Early, middle and late memory; the last seconds, in which the report is written, do not count."""
     run = memory[:-5] if len(memory) > 10 else memory
     return run[len(run) // 10], run[len(run) // 2], run[-1]
-
-
-def _resident(pid: int) -> float:
-    """Resident memory in MB (Linux), 0 where that is unknown."""
-    try:
-        for line in Path(f"/proc/{pid}/status").read_text("ascii").splitlines():
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) / 1024
-    except OSError:
-        pass
-    return 0.0
 
 
 if __name__ == "__main__":

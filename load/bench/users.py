@@ -1,6 +1,6 @@
 """Locust's own clients, reading the stream line by line, as most locustfiles do: for comparison only.
 
-``locust -f load/bench/users.py --class-picker …`` is not needed: choose the class by name on the command line.
+The class is chosen by its name on the command line.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _WARMUP = float(os.environ.get("BENCH_WARMUP", "2"))
 def _lines(lines: Any, sent: float) -> None:
     last = 0.0
     for line in lines:
-        if b'"token":' not in line:
+        if b'"token":' not in (line if isinstance(line, bytes) else line.encode()):
             continue
         now = perf_counter()
         if sent - _begun > _WARMUP:
@@ -52,10 +52,7 @@ class FastUser(FastHttpUser):
     @task
     def stream(self) -> None:
         sent = perf_counter()
-        with self.client.post(
-            "/chat", json=BODY, headers=HEADERS, stream=True, catch_response=True
-        ) as response:
-            _lines(response.iter_lines(), sent)
+        _lines(self.client.iter_lines("/chat", "POST", json=BODY, headers=HEADERS), sent)
 
 
 @events.quitting.add_listener
