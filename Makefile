@@ -11,7 +11,7 @@ OUT ?= aiconform-report
 WORKERS ?= 3
 CASES ?=
 
-.PHONY: help check serve test lint selftest bench-load soak-load lock editions mutants interop clean
+.PHONY: help check serve test lint selftest bench bench-load soak-load lock editions mutants interop clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -60,6 +60,9 @@ lint: $(STAMP) node_modules ## style, types, dependency rule, OpenAPI lint
 	$(BIN)/python -m spec.editions dist
 	npm run --silent lint:spec
 
+bench: $(STAMP) ## what the contract costs: reference against bare Starlette, in one run
+	$(BIN)/python tests/bench/contract_overhead.py
+
 editions: $(STAMP) ## write the published editions of the contract to dist/
 	$(BIN)/python -m spec.editions dist
 
@@ -71,7 +74,7 @@ interop: $(STAMP) ## run the suite on real third-party servers, or CASES="…"; 
 
 lock: ## resolve the dependencies anew into requirements.lock
 	test -x $(BIN)/pip-compile || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet pip-tools; }
-	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-emit-index-url \
+	$(BIN)/pip-compile --quiet --no-strip-extras --generate-hashes --allow-unsafe --no-emit-index-url \
 	  --no-emit-find-links --no-emit-trusted-host --no-header --extra server --extra load --extra dev \
 	  --output-file requirements.lock pyproject.toml
 

@@ -11,7 +11,7 @@ from itertools import groupby
 
 from conformance import __version__
 from conformance.dialects.model import Dialect
-from conformance.evidence import Evidence, Exchange, ProbeRecord
+from conformance.evidence import AUTHORIZATION_SERVER, Evidence, Exchange, ProbeRecord
 from conformance.registry import PROBES, Check, Probe
 from conformance.session import ProbeSkipped, Run, RunStopped, Session
 from conformance.target import Target
@@ -134,9 +134,10 @@ async def gather(
     records = {r.name: r for r in planned.skipped}
     progress = Progress(planned)
     interrupted = False
-    async with Wire(verify=target.ca_bundle or target.verify) as wire:
-        kept = sum(p.calls for p in planned.probes if p.phase == EXHAUSTING)
-        run = Run(target, dialect, wire, on_call=lambda n: _advance(progress, watch, n), kept=kept)
+    trusted = target.ca_bundle or target.verify
+    kept = sum(p.calls for p in planned.probes if p.phase == EXHAUSTING)
+    async with Wire(verify=trusted, certificate=target.certificate) as wire, Wire(verify=trusted) as bare:
+        run = Run(target, dialect, wire, lambda n: _advance(progress, watch, n), bare, kept)
 
         def recorded(missing: str) -> Evidence:
             return _evidence(planned, run, records, missing, started, time.perf_counter() - clock)
@@ -179,9 +180,9 @@ def _evidence(
 ) -> Evidence:
     """All that was recorded until now, redacted. ``missing`` says why a planned probe has no record."""
     target = run.target
-    secrets = tuple(target.keys.values())
+    secrets = (*target.secrets, *run.issued)
     not_run = {p.name: ProbeRecord(p.name, "stopped", missing) for p in planned.probes}
-    leaks = ProbeRecord(SECRETS, "done", notes={"leaks": _leaks(run.exchanges, secrets)})
+    leaks = ProbeRecord(SECRETS, "done", notes={"leaks": _leaks(run.exchanges, target.secrets, run.issued)})
     evidence = Evidence(
         target={**target.public(), "calls_planned": planned.calls},
         dialect=run.dialect.name,
@@ -220,10 +221,14 @@ async def _probe(probe: Probe, run: Run, progress: Progress, watch: Watcher) -> 
     return ProbeRecord(probe.name, "done", "", session.notes)
 
 
-def _leaks(exchanges: Iterable[Exchange], secrets: Collection[str]) -> list[str]:
-    needles = [s.encode() for s in secrets if len(s) >= 6]
+def _leaks(exchanges: Iterable[Exchange], given: Collection[str], issued: Collection[str]) -> list[str]:
+    """Exchanges that repeat a credential. What the authorization server issues, it has to say once."""
     return [
         e.id
         for e in exchanges
-        if any(n in e.content or any(n.decode() in v for _, v in e.headers) for n in needles)
+        if any(
+            secret.encode() in e.content or any(secret in v for _, v in e.headers)
+            for secret in (*given, *(() if e.operation == AUTHORIZATION_SERVER else issued))
+            if len(secret) >= 6
+        )
     ]

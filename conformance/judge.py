@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from conformance.dialects.model import Dialect
-from conformance.evidence import Evidence
+from conformance.evidence import AUTHORIZATION_SERVER, Evidence
 from conformance.reading import Probed, Reading, probed, readings_of
 from conformance.registry import Check
 from conformance.verdict import Inconclusive, NotOffered, NotTested, Result, Verdict, Violation
@@ -26,8 +26,13 @@ class Bench:
     dialect: Dialect
 
     @cached_property
-    def exchanges(self) -> tuple[Reading, ...]:
+    def readings(self) -> tuple[Reading, ...]:
         return readings_of(self.evidence, self.dialect)
+
+    @cached_property
+    def exchanges(self) -> tuple[Reading, ...]:
+        """Those with the API itself."""
+        return tuple(r for r in self.readings if r.exchange.operation != AUTHORIZATION_SERVER)
 
     @cached_property
     def streams(self) -> tuple[Reading, ...]:
@@ -44,7 +49,7 @@ class Bench:
         return broad[name]() if name in broad else self.probed(name)
 
     def probed(self, name: str) -> Probed:
-        return probed(self.evidence, self.exchanges, name)
+        return probed(self.evidence, self.readings, name)
 
 
 def judge(

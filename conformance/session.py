@@ -6,6 +6,7 @@ The session keeps the run's budget, its concurrency and its circuit breaker; a p
 from __future__ import annotations
 
 import asyncio
+import copy
 import itertools
 import time
 from collections.abc import Callable, Mapping
@@ -14,9 +15,9 @@ from typing import Any
 
 from conformance.dialects.model import Dialect
 from conformance.dialects.request import UnsupportedOperation, build_request
-from conformance.evidence import Exchange, Principal, ProbeRecord, Sent
+from conformance.evidence import AUTHORIZATION_SERVER, Exchange, Principal, ProbeRecord, Sent
 from conformance.reading import Probed, Reading
-from conformance.target import Limits, Target
+from conformance.target import Limits, OAuth, Target
 from conformance.wire.http import Recorded, Wire
 
 BREAKER = 4
@@ -58,10 +59,15 @@ class Run:
         dialect: Dialect,
         wire: Wire,
         on_call: Callable[[int], None] = lambda _: None,
+        bare_wire: Wire | None = None,
         kept: int = 0,
     ) -> None:
+        """``bare_wire`` shows no client certificate; where ``wire`` shows none, they may be the same."""
         self.target, self.dialect, self.wire, self._on_call = target, dialect, wire, on_call
+        self.bare_wire = bare_wire or wire
         self.exchanges: list[Exchange] = []
+        self.issued: set[str] = set()
+        """Credentials that the target gave out during the run: as secret as those that the tester gave."""
         self.calls = 0
         self._ids = itertools.count(1)
         self._failures = 0
@@ -111,6 +117,7 @@ class Session:
 
     def __init__(self, run: Run, probe: str, *, exhausts: bool = False) -> None:
         self._run, self._probe, self._exhausts = run, probe, exhausts
+        self._wire = run.wire
         self._mine: list[Exchange] = []
         self.notes: dict[str, Any] = {}
 
@@ -133,6 +140,29 @@ class Session:
         """Skip this probe unless the tester gave that principal's key."""
         if not self.has_key(principal):
             raise ProbeSkipped(f"needs a second credential: --{principal}-key")
+
+    def need_oauth(self) -> OAuth:
+        """The client at the authorization server, or skip this probe."""
+        if self.target.oauth is None:
+            raise ProbeSkipped("needs a client: --oauth-token-url, --client-id and --client-secret")
+        return self.target.oauth
+
+    def need_oauth_trick(self, name: str) -> Mapping[str, str]:
+        """The parameters that make the authorization server do what is rare, or skip this probe."""
+        found = self.dialect.oauth.get(name)
+        if found is None:
+            raise ProbeSkipped(f"needs '{name}' in the dialect's section oauth")
+        return found
+
+    def without_certificate(self) -> Session:
+        """The same probe, over connections on which the client shows no certificate."""
+        other = copy.copy(self)
+        other._wire = self._run.bare_wire
+        return other
+
+    def keep_secret(self, credential: str) -> None:
+        """Have a credential that came up during the run removed from whatever is written."""
+        self._run.issued.add(credential)
 
     def need_provocation(self, name: str) -> Mapping[str, Any]:
         """The call parameters that provoke a rare behaviour, or skip this probe."""
@@ -189,6 +219,20 @@ class Session:
         )
         return await self._send(sent, "raw", role, principal, {}, headers, None, limits)
 
+    async def fetch(
+        self,
+        method: str,
+        url: str,
+        role: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+    ) -> Reading:
+        """Send a request to an authorization server, whose answers are not in the API's format. No key goes there."""
+        return await self._send(
+            Sent(method, url, (), body), AUTHORIZATION_SERVER, role, "none", {}, headers, None, None
+        )
+
     async def _send(
         self,
         sent: Sent,
@@ -228,7 +272,7 @@ class Session:
         async with self._run.slots:
             self._run.admit()
             started = time.time()
-            recorded: Recorded = await self._run.wire.send(sent, limits or self._limits(operation), hang_up)
+            recorded: Recorded = await self._wire.send(sent, limits or self._limits(operation), hang_up)
         response = recorded.response()
         if response["status"] == 429 and not self._exhausts:
             role += LIMITED

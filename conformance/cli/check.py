@@ -18,7 +18,7 @@ from conformance.report.console import print_report
 from conformance.report.write import ReportError, write_json, write_junit
 from conformance.run_state import Settings
 from conformance.selection import Selection, SelectionError
-from conformance.target import Limits, Target, TargetError
+from conformance.target import Limits, Target, TargetError, client_certificate, oauth_client
 from spec.catalogue import requirements
 
 MAX_CALLS = 80
@@ -42,6 +42,36 @@ def command(
     limited_key: Annotated[
         str | None,
         typer.Option(envvar="AICONFORM_LIMITED_KEY", help="Credential whose limits may be exhausted."),
+    ] = None,
+    narrow_key: Annotated[
+        str | None, typer.Option(envvar="AICONFORM_NARROW_KEY", help="Credential with few rights.")
+    ] = None,
+    oauth_token_url: Annotated[
+        str | None,
+        typer.Option(
+            envvar="AICONFORM_OAUTH_TOKEN_URL", metavar="URL", help="Token endpoint, to judge access tokens."
+        ),
+    ] = None,
+    client_id: Annotated[
+        str | None, typer.Option(envvar="AICONFORM_CLIENT_ID", help="OAuth client (client credentials).")
+    ] = None,
+    client_secret: Annotated[
+        str | None, typer.Option(envvar="AICONFORM_CLIENT_SECRET", help="Its secret.")
+    ] = None,
+    oauth_redirect_uri: Annotated[
+        str | None, typer.Option(metavar="URI", help="A redirect URI of the client; nothing is sent there.")
+    ] = None,
+    client_cert: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Certificate (PEM) for mutual TLS.")
+    ] = None,
+    client_cert_key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Its private key (PEM).")
+    ] = None,
+    budget_key: Annotated[
+        str | None,
+        typer.Option(
+            envvar="AICONFORM_BUDGET_KEY", help="Credential with a small budget and few concurrent slots."
+        ),
     ] = None,
     model: Annotated[
         str | None, typer.Option(help="Model to call (default: the first the target lists).")
@@ -88,6 +118,12 @@ def command(
             key=key,
             other_key=other_key,
             limited_key=limited_key,
+            narrow_key=narrow_key,
+            certificate=client_certificate(
+                str(client_cert) if client_cert else None, str(client_cert_key) if client_cert_key else None
+            ),
+            oauth=oauth_client(oauth_token_url, client_id, client_secret, oauth_redirect_uri),
+            budget_key=budget_key,
             model=model,
             max_calls=_budget(max_calls, spoken),
             limits=Limits(headers=min(timeout, Limits.headers), total=timeout),

@@ -115,6 +115,7 @@ def _dialect(raw: Mapping[str, Any]) -> Dialect:
         error=error,
         stream=_stream(raw["stream"], error),
         provocations=raw.get("provocations", {}),
+        oauth=raw.get("oauth", {}),
     )
 
 

@@ -32,6 +32,10 @@ PARAMETERS = (
     "min_confidence",
     "turn_id",
     "code",
+    "session_id",
+    "context_policy",
+    "ttl_seconds",
+    "trace_id",
 )
 
 
@@ -157,6 +161,7 @@ class Dialect:
 
     ``answer`` and ``headers`` have a rule for every name of ``ANSWER_FACTS`` and ``HEADER_FACTS``.
     ``provocations``: call parameters (:data:`PARAMETERS`) that trigger a rare behaviour.
+    ``oauth``: form parameters that make an authorization server do what is rare.
     """
 
     name: str
@@ -173,6 +178,7 @@ class Dialect:
     error: ErrorRules
     stream: StreamRules
     provocations: Mapping[str, Mapping[str, Any]]
+    oauth: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def offer(self, capability: str) -> Offer:
         """The offer of a capability, or of its parent (``rate_limits`` for ``rate_limits.tokens``)."""

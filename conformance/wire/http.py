@@ -16,7 +16,7 @@ from typing import Any, Self
 import httpx
 
 from conformance.evidence import FailureKind, Sent
-from conformance.target import Limits
+from conformance.target import ClientCertificate, Limits
 from conformance.wire.connection import ConnectError, Connection, connect, explain
 from conformance.wire.lag import LagMonitor
 from conformance.wire.proxy import Proxy, open_tunnel, proxy_for
@@ -55,6 +55,7 @@ class Wire:
     """All HTTP of one run.
 
     ``verify``: False accepts any certificate, a path names a CA bundle (or ``ValueError``).
+    ``certificate`` is shown to servers that ask for one (``OSError`` if it cannot be read).
     ``trust_env``: use the environment's proxies. ``connections``: so many exchanges at a time, others wait.
     """
 
@@ -64,11 +65,14 @@ class Wire:
         verify: bool | str | ssl.SSLContext = True,
         trust_env: bool = False,
         connections: int = MAX_CONNECTIONS,
+        certificate: ClientCertificate | None = None,
     ) -> None:
         self._verify, self._trust_env = verify, trust_env
         self._slots = asyncio.Semaphore(connections)
         self._lag = LagMonitor()
-        self._context = tls_context(verify) if isinstance(verify, str) else None
+        self._context = tls_context(verify) if isinstance(verify, str) or certificate else None
+        if certificate is not None and self._context is not None:
+            self._context.load_cert_chain(certificate.certificate, certificate.key)
 
     async def __aenter__(self) -> Self:
         return self

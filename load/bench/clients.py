@@ -122,8 +122,8 @@ def aiperf(load: Load) -> Result:
             "profile", "--model", "truth-1", "--tokenizer", tokenizer, "--use-server-token-count",
             "--endpoint-type", "chat", "--streaming", "--url", load.url.removesuffix("/api/v1"),
             "--endpoint", "/api/v1/chat/completions", "--concurrency", str(load.users),
-            "--benchmark-duration", str(max(8, round(load.seconds + load.warmup))), "--ui", "none", "--artifact-dir", out,
-            "--export-level", "records",
+            "--benchmark-duration", str(max(8, round(load.seconds + load.warmup))), "--ui", "none",
+            "--artifact-dir", out, "--export-level", "records",
         ]  # fmt: skip
         # Its processes wait for each other: first come, first served on one core would stop them for good.
         prefix = [*load.prefix[:3], "nice", "-n", "-20"] if "chrt" in load.prefix else load.prefix

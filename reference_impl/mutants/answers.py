@@ -37,7 +37,7 @@ def _error(**changes: Any) -> Callable[[Answer], Answer]:
     """Change fields of the error object; a value of ``...`` removes the field."""
 
     def edit(answer: Answer) -> Answer:
-        if "error" not in answer.json:
+        if not isinstance(answer.json.get("error"), dict):  # the authorization server's errors are texts
             return answer
         error = {**answer.json["error"], **changes}
         return answer.with_json({"error": {k: v for k, v in error.items() if v is not ...}})

@@ -51,7 +51,7 @@ def test_the_contract_offers_everything() -> None:
     assert {offer.state for offer in dialect.capabilities.values()} == {"offered"}
     assert set(dialect.provocations) == {
         "slow_first_token", "slow_tokens", "model_timeout", "content_filter_input", "content_filter_output",
-        "fault_midstream", "overloaded", "tool_failure", "long",
+        "fault_midstream", "overloaded", "tool_failure", "long", "retired_model",
     }  # fmt: skip
 
 
