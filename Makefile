@@ -42,7 +42,7 @@ test: $(STAMP) ## run all tests with branch coverage
 selftest: $(STAMP) ## prove the checks: mutants killed, variants not flagged
 	$(BIN)/aiconform selftest --json selftest.json
 
-bench-load: $(STAMP) ## measure the load client beside others; AIPERF=… adds that tool
+bench-load: $(STAMP) ## measure the load client beside others; BENCH_AIPERF=… adds AIPerf
 	$(BIN)/python -m load.bench $(if $(REALTIME),--realtime) --out bench-load.md
 
 soak-load: $(STAMP) ## ten minutes at 200 streams/s: memory flat, no false violation, equal counts

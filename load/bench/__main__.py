@@ -139,14 +139,13 @@ def _pair(prefix: list[str], options: argparse.Namespace) -> tuple[float, float]
     from concurrent.futures import ThreadPoolExecutor
 
     def on(core: str, url: str) -> float:
-        return ours(
-            Load(url, 64, options.seconds, options.warmup, ["taskset", "-c", core])
-        ).streams_per_second
+        pinned = ["taskset", "-c", core, *prefix]
+        return ours(Load(url, 64, options.seconds, options.warmup, pinned)).streams_per_second
 
-    with server([], "--first-ms", "0", "--token-ms", "0", core="0") as first:
+    with server(prefix, "--first-ms", "0", "--token-ms", "0", core="0") as first:
         alone = on("0", first)
         with (
-            server([], "--first-ms", "0", "--token-ms", "0", core="1") as second,
+            server(prefix, "--first-ms", "0", "--token-ms", "0", core="1") as second,
             ThreadPoolExecutor(2) as pool,
         ):
             both = sum(pool.map(on, ("0", "1"), (first, second)))

@@ -55,8 +55,8 @@ def ours(load: Load) -> Result:
         ]  # fmt: skip
         memory, _ = _run([*load.prefix, *command])
         document = json.loads((Path(out) / "load.json").read_text("utf-8"))
-    if document["exit_code"] != 0:
-        raise RuntimeError(f"our own run did not pass: {document['reasons']}")
+    if not document["contract"]["gate"]["passed"]:
+        raise RuntimeError(f"a false violation: {document['contract']['gate']['reasons']}")
     operation = document["operations"]["chat_stream"]
     times = {n: Histogram.of_plain(h) for n, h in operation["histograms"].items()}
     counted = document["duration_seconds"] - load.warmup
@@ -114,9 +114,9 @@ def wrk(load: Load) -> Result:
 
 
 def aiperf(load: Load) -> Result:
-    """AIPerf, where its command is (``AIPERF`` or on the path) and a tokenizer (``AIPERF_TOKENIZER``)."""
-    command = os.environ.get("AIPERF") or shutil.which("aiperf") or ""
-    tokenizer = os.environ.get("AIPERF_TOKENIZER", "builtin")
+    """AIPerf, where its command is (``BENCH_AIPERF`` or on the path) and a tokenizer (``BENCH_TOKENIZER``)."""
+    command = os.environ.get("BENCH_AIPERF") or shutil.which("aiperf") or ""
+    tokenizer = os.environ.get("BENCH_TOKENIZER", "builtin")
     with tempfile.TemporaryDirectory() as out:
         arguments = [
             "profile", "--model", "truth-1", "--tokenizer", tokenizer, "--use-server-token-count",
@@ -147,7 +147,7 @@ def available() -> dict[str, Client]:
     found: dict[str, Client] = {"bare uvloop client": bare, "aiconform load": ours}
     found["Locust HttpUser, iter_lines"] = locust("RequestsUser")
     found["Locust FastHttpUser, iter_lines"] = locust("FastUser")
-    if os.environ.get("AIPERF") or shutil.which("aiperf"):
+    if os.environ.get("BENCH_AIPERF") or shutil.which("aiperf"):
         found["AIPerf"] = aiperf
     return found
 
