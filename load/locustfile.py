@@ -98,7 +98,8 @@ class AiUser(User):
     def on_start(self) -> None:
         """Begin a little later than the others: users in step are a burst that no real users make."""
         config = self._session().config
-        if config is not None and config.plan is None and self._session().engine is not None:
+        alone = getattr(self.environment.parsed_options, "num_users", None) == 1
+        if config is not None and config.plan is None and not alone and self._session().engine is not None:
             gevent.sleep(self._actor().dice.random() * SPREAD)
 
     def on_stop(self) -> None:

@@ -46,7 +46,7 @@ def main() -> int:
             for name, client in {"wrk": wrk, **clients}.items():
                 _fast(rows.setdefault(name, Row()), name, client, _load(url, 64, options, prefix))
     pair = [_pair(prefix, options) for _ in range(options.repeat)]
-    start = [start_time() for _ in range(options.repeat)]
+    start = [start_time(["taskset", "-c", CLIENT_CORE, *prefix]) for _ in range(options.repeat)]
     text = report(rows, pair, start, options)
     sys.stdout.write(text)
     if options.out:

@@ -152,7 +152,7 @@ def available() -> dict[str, Client]:
     return found
 
 
-def start_time() -> float:
+def start_time(prefix: Sequence[str]) -> float:
     """Seconds from the start of our command to its first request, seen by a server that only waits for it."""
     import socket
 
@@ -169,6 +169,8 @@ def start_time() -> float:
             "--duration",
             "1",
         ]
+        if "chrt" in prefix:  # who looks at the clock must not wait for a processor either
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
         begun = perf_counter()
         process = subprocess.Popen(
             [*command, "--out", tempfile.gettempdir() + "/aiconform-bench", "--timeout", "1"],
@@ -183,6 +185,7 @@ def start_time() -> float:
         finally:
             process.terminate()
             process.wait(10)
+            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     return took
 
 
