@@ -84,7 +84,7 @@ async def examine(subject: Subject, judges: Executor) -> Outcome:
     dialect = load_dialect(subject.dialect)
     oauth = OAuth(**subject.oauth) if subject.oauth else None
     target = Target(subject.base_url, dialect.name, keys=subject.keys, oauth=oauth)
-    planned = plan(selected_checks(ids).values(), dialect)
+    planned = plan(selected_checks(ids).values(), dialect, target)
     loop = asyncio.get_running_loop()
     flagged: tuple[Verdict, ...] = ()
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
+
+from conformance.budget import Budget, Price
 
 
 class TargetError(ValueError):
@@ -24,6 +26,15 @@ class Limits:
     headers: float = 15.0
     total: float = 30.0
     body: int = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What the tester says about the target, over what its dialect says: the state of capabilities
+    (``offered``, ``not_offered``, ``detected``), and provocations (call parameters by name)."""
+
+    capabilities: Mapping[str, str] = field(default_factory=dict)
+    provocations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -47,8 +58,11 @@ class ClientCertificate:
 
 @dataclass(frozen=True)
 class Target:
-    """``keys`` maps a principal (``main``, ``other``, ``limited``, ``narrow``, ``budget``) to its credential; secrets
-    never leave this object except in a request header, or in the form of a token request."""
+    """One API as its tester describes it.
+
+    ``keys`` maps a principal (``main``, ``other``, ``limited``, ``narrow``, ``budget``) to its credential; secrets
+    never leave this object except in a request header, or in the form of a token request. ``hidden``: other secrets,
+    such as the value of an extra header. ``proxy``: an ``http://host:port`` URL."""
 
     base_url: str
     dialect: str
@@ -60,6 +74,12 @@ class Target:
     verify: bool = True
     ca_bundle: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    name: str | None = None
+    proxy: str | None = field(default=None, repr=False)
+    hidden: tuple[str, ...] = field(default=(), repr=False)
+    declared: Declared = Declared()
+    budget: Budget = field(default_factory=Budget)
+    price: Price | None = None
     oauth: OAuth | None = None
     certificate: ClientCertificate | None = None
 
@@ -119,7 +139,13 @@ class Target:
     @property
     def secrets(self) -> tuple[str, ...]:
         """What must never be written."""
-        return (*self.keys.values(), *((self.oauth.client_secret,) if self.oauth else ()))
+        given = (self.oauth.client_secret,) if self.oauth else ()
+        return (*self.keys.values(), *self.hidden, *given)
+
+    @property
+    def whole_budget(self) -> Budget:
+        """The budget, the limit of calls included."""
+        return replace(self.budget, calls=self.max_calls)
 
     def public(self) -> dict[str, Any]:
         """What may be written to a report: no credential."""
@@ -130,6 +156,14 @@ class Target:
             "principals": sorted(self.keys),
             "oauth": self.oauth is not None,
             "client_certificate": self.certificate is not None,
+            **({"name": self.name} if self.name else {}),
+            **({"declared": self._declared()} if self.declared != Declared() else {}),
+        }
+
+    def _declared(self) -> dict[str, Any]:
+        return {
+            "capabilities": dict(self.declared.capabilities),
+            "provocations": {name: dict(p) for name, p in self.declared.provocations.items()},
         }
 
 

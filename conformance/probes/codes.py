@@ -15,7 +15,7 @@ from conformance.registry import probe
 from conformance.session import ProbeSkipped, Session
 
 
-@probe(calls=13, tokens=0)
+@probe(calls=13, tokens=0, client=True)
 async def authorization_code(session: Session) -> None:
     """Codes redeemed as they should be, twice, and with another verifier; requests without PKCE and to elsewhere."""
     client = session.need_oauth()

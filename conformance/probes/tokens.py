@@ -22,7 +22,7 @@ _MARGIN = 1.2
 _PLACE = re.compile(r'resource_metadata="(https?://[^"]+)"')
 
 
-@probe(calls=15, tokens=160)
+@probe(calls=15, tokens=160, client=True)
 async def access_token(session: Session) -> None:
     """A token by client credentials, and by clients that are none; then the token used as it is, and forged."""
     client = session.need_oauth()
@@ -46,7 +46,7 @@ async def access_token(session: Session) -> None:
         raise ProbeSkipped("the issuer publishes no key (RFC 8414 jwks_uri) that could be taken for a secret")
 
 
-@probe(calls=8, tokens=160)
+@probe(calls=8, tokens=160, client=True)
 async def token_expiry(session: Session) -> None:
     """A token that lives a second or so: used at once, and used again when clocks cannot excuse it any more."""
     client = session.need_oauth()
@@ -74,7 +74,7 @@ async def token_expiry(session: Session) -> None:
         )
 
 
-@probe(calls=2, tokens=40)
+@probe(calls=2, tokens=40, client=True)
 async def foreign_token(session: Session) -> None:
     """A token of the right issuer for another audience."""
     client = session.need_oauth()
@@ -82,7 +82,7 @@ async def foreign_token(session: Session) -> None:
     await use(session, "foreign", token_of(session, issued))
 
 
-@probe(calls=3, operations=("models", "me", "classify"), tokens=40)
+@probe(calls=3, operations=("models", "me", "classify"), tokens=40, client=True)
 async def narrow_token(session: Session) -> None:
     """A token with fewer rights than its client has, used for more; contract only."""
     if session.dialect.name != "contract":
@@ -97,7 +97,7 @@ async def narrow_token(session: Session) -> None:
     )
 
 
-@probe(calls=3, tokens=40)
+@probe(calls=3, tokens=40, client=True)
 async def bound_token(session: Session) -> None:
     """A token that was issued over mutual TLS, used with the certificate and without."""
     if session.target.certificate is None:

@@ -19,7 +19,7 @@ from conformance.evidence import FailureKind, Sent
 from conformance.target import ClientCertificate, Limits
 from conformance.wire.connection import ConnectError, Connection, connect, explain
 from conformance.wire.lag import LagMonitor
-from conformance.wire.proxy import Proxy, open_tunnel, proxy_for
+from conformance.wire.proxy import Proxy, open_tunnel, parse_proxy, proxy_for
 from conformance.wire.recording import Recording, Stop
 from conformance.wire.request import complete_headers, head, parse_url, port_of, same_origin
 from conformance.wire.roundtrip import HangUp, Response, send_all
@@ -56,7 +56,8 @@ class Wire:
 
     ``verify``: False accepts any certificate, a path names a CA bundle (or ``ValueError``).
     ``certificate`` is shown to servers that ask for one (``OSError`` if it cannot be read).
-    ``trust_env``: use the environment's proxies. ``connections``: so many exchanges at a time, others wait.
+    ``trust_env``: use the environment's proxies; ``proxy``: this one, for every host (or ``ValueError``).
+    ``connections``: so many exchanges at a time, others wait.
     """
 
     def __init__(
@@ -64,10 +65,12 @@ class Wire:
         *,
         verify: bool | str | ssl.SSLContext = True,
         trust_env: bool = False,
+        proxy: str | None = None,
         connections: int = MAX_CONNECTIONS,
         certificate: ClientCertificate | None = None,
     ) -> None:
         self._verify, self._trust_env = verify, trust_env
+        self._proxy = parse_proxy(proxy, "proxy") if proxy else None
         self._slots = asyncio.Semaphore(connections)
         self._lag = LagMonitor()
         self._context = tls_context(verify) if isinstance(verify, str) or certificate else None
@@ -169,7 +172,7 @@ class Wire:
 
     async def _open(self, url: httpx.URL, progress: _Progress) -> tuple[Connection, Proxy | None]:
         host, port = url.raw_host.decode("ascii"), port_of(url)
-        proxy = proxy_for(url.scheme, host) if self._trust_env else None
+        proxy = self._proxy or (proxy_for(url.scheme, host) if self._trust_env else None)
         connection = await connect(*((proxy.host, proxy.port) if proxy else (host, port)))
         try:
             if url.scheme == "https":

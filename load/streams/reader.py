@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from conformance.dialects.paths import Path
 from conformance.wire.strict_json import NOT_JSON, parse_json
 from load.streams.events import Events, Piece, read_events
 from load.streams.plan import StreamPlan, error_facts
@@ -59,19 +60,22 @@ def read_record(plan: StreamPlan, pieces: Sequence[Piece]) -> StreamRecord:
     events = read_events(pieces)
     record = StreamRecord(events)
     rules = plan.rules
-    terminal_data, terminal_event = rules.terminal.data, rules.terminal.event
+    terminal_data, terminal_events = rules.terminal.data, rules.terminal.events
     eof_after = rules.terminal.eof_after
     sentinels, ignore, known = rules.sentinels, rules.ignore, rules.known
     shape_of, contract = plan.shape, plan.is_contract
     times, deltas, delta_times = events.times, record.deltas, record.delta_times
+    named = rules.name
     index = -1
     for name, data in zip(events.names, events.data, strict=True):
         index += 1
+        if named is not None:
+            name = _name(named, name, data)
         if terminal_data is not None:
             if data == terminal_data:
                 record.terminals.append(index)
                 continue
-        elif name == terminal_event:
+        elif name in terminal_events:
             record.terminals.append(index)
         if data in sentinels or name in ignore:
             continue
@@ -91,11 +95,18 @@ def read_record(plan: StreamPlan, pieces: Sequence[Piece]) -> StreamRecord:
                 record.last_delta = index
         if shape.facts or shape.maybe_error:
             _rest(plan, record, index, name, document)
-        if eof_after is not None and eof_after.find(document):
+        if eof_after is not None and eof_after.has_value(document):
             record.terminals.append(index)
     if record.usages:
         _final_usage(plan, record)
     return record
+
+
+def _name(place: Path, name: str, data: str) -> str:
+    """The name in the data, where the format has it there, else that of the ``event`` field."""
+    document = _json(data)
+    found = place.find(document) if document is not NOT_JSON else []
+    return found[0][1] if found and isinstance(found[0][1], str) else name
 
 
 def _json(data: str) -> Any:
@@ -114,14 +125,14 @@ def _rest(plan: StreamPlan, record: StreamRecord, index: int, name: str, documen
         value = reader(document)
         if value is None:
             continue
+        if value == "":
+            continue  # nothing is said there
         if fact == "finish_reason":
             record.finishes.append((index, value))
         elif fact == "response_id":
-            if value != "":
-                record.response_ids.add(str(value))
+            record.response_ids.add(str(value))
         elif fact == "model_version":
-            if value != "":
-                record.models.add(str(value))
+            record.models.add(str(value))
         elif fact.startswith("usage.") and type(value) is int:
             usage[fact[6:]] = value
     if usage:

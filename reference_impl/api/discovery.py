@@ -81,7 +81,7 @@ def _capabilities(services: Services) -> dict[str, Any]:
         },
         "context": {"strategies": list(STRATEGIES), "session_ttl_seconds": settings.session_ttl_s},
         "estimation": {"exact": True},
-        "usage": {"retention_seconds": settings.usage_retention_s},
+        "usage.query": {"retention_seconds": settings.usage_retention_s},
         "sandbox": {"scenarios": list(SCENARIOS)},
         "auth": {
             "api_key": {},

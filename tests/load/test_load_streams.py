@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conformance.dialects.interpret import read_stream
-from conformance.dialects.model import load_dialect
+from conformance.dialects.model import builtin_dialects, load_dialect
 from conformance.evidence import Chunk, Exchange, Sent
 from conformance.wire.sse import parse_sse
 from load.streams.events import read_events
@@ -81,12 +81,25 @@ def test_events_are_those_of_the_wire_parser(body: bytes, cuts: list[int]) -> No
         assert set(expected.spacing) <= {"one"}
 
 
-@pytest.mark.parametrize("name", ["contract", "openai-chat"])
+@pytest.mark.parametrize("name", builtin_dialects())
 @settings(deadline=None)
 @given(data=st.data())
 def test_facts_are_those_of_the_dialects(name: str, data: st.DataObject) -> None:
     blocks = [b for text in (CONTRACT, OPENAI, *ERRORS) for b in text.encode().split(b"\n\n") if b]
-    chosen = data.draw(st.lists(st.sampled_from([*blocks, b'data: {"id":""}', b"data: nope", b"data: [1]"])))
+    chosen = data.draw(
+        st.lists(
+            st.sampled_from(
+                [
+                    *blocks,
+                    b'event: message_stop\ndata: {"type":"message_stop"}',
+                    b'data: {"type":"response.completed","response":{"id":"r"}}',
+                    b'data: {"id":""}',
+                    b"data: nope",
+                    b"data: [1]",
+                ]
+            )
+        )
+    )
     body = b"".join(block + b"\n\n" for block in chosen)
     if not body:
         return
