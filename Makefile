@@ -11,7 +11,7 @@ OUT ?= aiconform-report
 WORKERS ?= 3
 CASES ?=
 
-.PHONY: help check serve test lint selftest bench lock editions mutants interop clean
+.PHONY: help check serve test lint selftest bench bench-load soak-load lock editions mutants interop clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,12 @@ test: $(STAMP) ## run all tests with branch coverage
 
 selftest: $(STAMP) ## prove the checks: mutants killed, variants not flagged
 	$(BIN)/aiconform selftest --json selftest.json
+
+bench-load: $(STAMP) ## measure the load client beside others; BENCH_AIPERF=… adds AIPerf
+	$(BIN)/python -m load.bench $(if $(REALTIME),--realtime) --out bench-load.md
+
+soak-load: $(STAMP) ## ten minutes at 200 streams/s: memory flat, no false violation, equal counts
+	$(BIN)/python -m load.bench.soak
 
 node_modules: package.json package-lock.json
 	npm ci --no-audit --no-fund --silent
@@ -73,4 +79,4 @@ lock: ## resolve the dependencies anew into requirements.lock
 	  --output-file requirements.lock pyproject.toml
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) node_modules dist aiconform-report .interop .coverage* selftest.json
+	rm -rf $(VENV) node_modules dist aiconform-report load-report .interop .coverage* selftest.json bench-load.md
