@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import re
 import signal
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -36,7 +37,10 @@ _FLAGS = (Result.FAIL, Result.WARN, Result.ERROR)
 
 @dataclass(frozen=True)
 class Subject:
-    """One server of the index: a ``mutant`` with one deliberate defect, or a conformant ``variant``."""
+    """One server of the index: a ``mutant`` with one deliberate defect, or a conformant ``variant``.
+
+    ``says``: a regular expression for the detail of the verdict that catches the mutant.
+    """
 
     name: str
     kind: Literal["mutant", "variant"]
@@ -45,11 +49,13 @@ class Subject:
     violates: tuple[str, ...]
     story: str
     keys: Mapping[str, str] = field(repr=False, default_factory=dict)
+    says: str = ""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the suite said of one subject. ``hits`` are the flagged requirements that a mutant names."""
+    """What the suite said of one subject. ``hits`` are the flagged requirements that a mutant names. It is killed by
+    one of them, if its detail points at the defect."""
 
     subject: Subject
     flagged: tuple[Verdict, ...]
@@ -59,7 +65,9 @@ class Outcome:
 
     @property
     def killed(self) -> bool:
-        return self.subject.kind == "mutant" and bool(self.hits)
+        return self.subject.kind == "mutant" and any(
+            re.search(self.subject.says, v.detail) for v in self.hits
+        )
 
     @property
     def false_alarm(self) -> bool:

@@ -12,6 +12,7 @@ from conformance.verdict import Inconclusive, NotTested, expect
 DEFAULT_WINDOW = 60.0  # seconds, where a server names a limit but no window
 FAST_MARGIN = 0.2  # seconds by which a refusal may be slower than the fastest answer
 LARGEST_LAG = 0.1  # seconds our own event loop may have stalled in a timing claim
+STALLS = 3  # of the longest length that are allowed for in one exchange of a busy machine
 
 
 @check("RATE-01")
@@ -136,11 +137,13 @@ def test_a_429_is_answered_at_once(limit_burst: Probed) -> str:
         raise NotTested(_no_429(limit_burst))
     if not served:
         raise NotTested("no call of the burst was answered, to compare a refusal with")
-    if max(r.exchange.lag for r in (*refused, *served)) > LARGEST_LAG:
-        raise Inconclusive("this machine was too busy to measure times")
+    lag = max(r.exchange.lag for r in (*refused, *served))
     typical, fastest = median(_duration(r) for r in refused), min(_duration(r) for r in served)
+    late = typical - fastest - FAST_MARGIN
+    if lag > LARGEST_LAG and late <= STALLS * lag:
+        raise Inconclusive("this machine was too busy to measure times")
     expect(
-        typical <= fastest + FAST_MARGIN,
+        late <= 0,
         expected=f"429 within {fastest + FAST_MARGIN:.2f} s (fastest answer {fastest:.2f} s)",
         seen=f"{typical:.2f} s (median of {len(refused)})",
         at=max(refused, key=_duration),

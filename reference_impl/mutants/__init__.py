@@ -1,5 +1,29 @@
 """The broken servers that prove the checks, and the unusual ones that must not be flagged."""
 
-from reference_impl.mutants import answers, promises, streams, variants
+from reference_impl.mutants import (
+    answers,
+    connection,
+    failures,
+    interruptions,
+    keys,
+    lineage,
+    promises,
+    quotas,
+    stream_faults,
+    streams,
+    variants,
+)
 
-SUBJECTS = (*streams.MUTANTS, *answers.MUTANTS, *promises.MUTANTS, *variants.VARIANTS)
+SUBJECTS = (
+    *streams.MUTANTS,
+    *answers.MUTANTS,
+    *promises.MUTANTS,
+    *stream_faults.MUTANTS,
+    *interruptions.MUTANTS,
+    *connection.MUTANTS,
+    *keys.MUTANTS,
+    *quotas.MUTANTS,
+    *failures.MUTANTS,
+    *lineage.MUTANTS,
+    *variants.VARIANTS,
+)

@@ -62,6 +62,7 @@ class Host:
                 "kind": s.kind,
                 "story": s.story,
                 "violates": list(s.violates),
+                "says": s.says,
                 "dialect": s.dialect,
                 "base_url": f"http://{host}/{s.name}{_base_path(s)}",
                 "keys": KEYS,

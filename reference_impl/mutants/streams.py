@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from reference_impl.mutants.model import ASGIApp, mutant
@@ -13,6 +14,7 @@ from reference_impl.mutants.wire import (
     edit_heads,
     edit_streams,
     with_header,
+    without,
 )
 
 DONE = b"data: [DONE]\n\n"
@@ -151,28 +153,32 @@ def _plain_text(_status: int, headers: list[tuple[bytes, bytes]]) -> list[tuple[
     return with_header(headers, b"content-type", b"text/plain") if stream else headers
 
 
-def _early_error_as_stream(app: ASGIApp) -> ASGIApp:
-    """Answers every error of a stream request with 200 and an error event."""
+def early_errors_as_stream(*statuses: int) -> Callable[[ASGIApp], ASGIApp]:
+    """Answers the errors of stream requests, or those of the given statuses, with 200 and an error event."""
 
-    async def wrapped(scope: Any, receive: Any, send: Any) -> None:
-        asked = dict(scope.get("headers", ())).get(b"accept", b"")
-        failing = False
+    def wrap(app: ASGIApp) -> ASGIApp:
+        async def wrapped(scope: Any, receive: Any, send: Any) -> None:
+            asked = dict(scope.get("headers", ())).get(b"accept", b"")
+            failing = False
 
-        async def changed(message: Any) -> None:
-            nonlocal failing
-            if message["type"] == "http.response.start" and message["status"] >= 400:
-                failing = True
-                headers = [(k, v) for k, v in message["headers"] if k.lower() != b"content-length"]
-                headers = with_header(headers, b"content-type", b"text/event-stream")
-                message = {**message, "status": 200, "headers": headers}
-            elif failing and message["type"] == "http.response.body":
-                body = message.get("body", b"")
-                message = {**message, "body": b"event: error\ndata: " + body + b"\n\n" if body else b""}
-            await send(message)
+            async def changed(message: Any) -> None:
+                nonlocal failing
+                status = message.get("status", 0)
+                if status in statuses or (not statuses and status >= 400):
+                    failing = True
+                    headers = without(message["headers"], b"content-length")
+                    headers = with_header(headers, b"content-type", b"text/event-stream")
+                    message = {**message, "status": 200, "headers": headers}
+                elif failing and message["type"] == "http.response.body":
+                    body = message.get("body", b"")
+                    message = {**message, "body": b"event: error\ndata: " + body + b"\n\n" if body else b""}
+                await send(message)
 
-        await app(scope, receive, changed if b"text/event-stream" in asked else send)
+            await app(scope, receive, changed if b"text/event-stream" in asked else send)
 
-    return wrapped
+        return wrapped
+
+    return wrap
 
 
 MUTANTS = (
@@ -193,7 +199,7 @@ MUTANTS = (
     mutant("sse-bare-retry", "SSE-13", "a block with retry alone", wrap=edit_streams(_BareRetry)),
     mutant("sse-buffered", "SSE-16", "everything arrives at the end", wrap=edit_streams(_Buffered)),
     mutant("sse-plain-text", "SSE-01", "text/plain instead of text/event-stream", wrap=edit_heads(_plain_text)),
-    mutant("sse-early-error-as-stream", "SSE-19", "a bad model gives 200 and an event", wrap=_early_error_as_stream),
+    mutant("sse-early-error-as-stream", "SSE-19", "a bad model gives 200 and an event", wrap=early_errors_as_stream()),
     mutant("sse-silent-fault", "SSE-20", "a fault in mid-stream ends it silently", wrap=each_block(lambda b: b"" if b.startswith(b"event: error") else b)),
     mutant("sse-other-ids", "SSE-25", "the id changes from event to event", wrap=edit_streams(_OtherIds)),
     mutant("sse-sequence-gap", "SSE-26", "sequence numbers skip", wrap=each_event(_gap)),
