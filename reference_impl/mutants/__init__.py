@@ -7,6 +7,8 @@ from reference_impl.mutants import (
     interruptions,
     keys,
     lineage,
+    openai_answers,
+    openai_streams,
     promises,
     quotas,
     stream_faults,
@@ -25,5 +27,7 @@ SUBJECTS = (
     *quotas.MUTANTS,
     *failures.MUTANTS,
     *lineage.MUTANTS,
+    *openai_streams.MUTANTS,
+    *openai_answers.MUTANTS,
     *variants.VARIANTS,
 )

@@ -25,11 +25,11 @@ from reference_impl.mutants.wire import Answer, Headers, edit_answers, edit_head
 LIMITS = (b"ratelimit", b"ratelimit-policy")
 
 
-def _key_echoed(answer: Answer) -> Answer:
+def key_echoed(answer: Answer) -> Answer:
     return error_with(message=f"Bad credential {answer.asked(b'authorization').decode()}")(answer)
 
 
-def _stack_trace(answer: Answer) -> Answer:
+def stack_trace(answer: Answer) -> Answer:
     trace = (
         'Traceback (most recent call last):\n  File "/srv/app/handlers/chat.py", line 41, in post\nKeyError'
     )
@@ -96,7 +96,7 @@ MUTANTS = (
     mutant("404-for-wrong-method", "CON-28", "a wrong method gives 404", wrap=on_status(405, _method_hidden)),
     mutant("allow-missing", "CON-06", "405 without Allow", wrap=drop_headers(b"allow", status=405)),
     mutant("crash-on-bad-json", "CON-09 CON-26", "malformed JSON gives 500", wrap=on_code("INVALID_JSON", to_status(500))),
-    mutant("stack-trace", "CON-15", "errors carry a stack trace", wrap=on_status(404, _stack_trace)),
+    mutant("stack-trace", "CON-15", "errors carry a stack trace", wrap=on_status(404, stack_trace)),
     mutant("error-without-code", "ERR-01", "errors have no code", wrap=errors_with(code=...)),
     mutant("numeric-error-code", "ERR-01", "the code is a number", wrap=errors_with(code=400)),
     mutant("error-without-details", "ERR-01", "errors have no details", wrap=errors_with(details=...)),
@@ -109,7 +109,7 @@ MUTANTS = (
     mutant("low-confidence-as-500", "CONF-06 ERR-02", "low confidence gives 500", wrap=on_code("INSUFFICIENT_CONFIDENCE", to_status(500))),
     mutant("no-challenge", "AUTH-20 AUTH-21", "401 without WWW-Authenticate", wrap=drop_headers(b"www-authenticate", status=401)),
     mutant("forbidden-for-unknown-key", "AUTH-02", "a bad key gives 403", wrap=on_status(401, to_status(403))),
-    mutant("key-echoed", "AUTH-16", "a refused model echoes the credential", wrap=on_status(404, _key_echoed)),
+    mutant("key-echoed", "AUTH-16", "a refused model echoes the credential", wrap=on_status(404, key_echoed)),
     mutant("key-in-query", "AUTH-06", "the key is taken from the URL", wrap=_query_key),
     mutant("no-request-id-on-errors", "TRC-02", "errors have no X-Request-Id", wrap=edit_heads(_ids_lost_on_errors)),
     mutant("constant-request-id", "TRC-04", "one request id for all", wrap=set_header(b"x-request-id", b"req_1")),

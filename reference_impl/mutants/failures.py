@@ -32,7 +32,7 @@ def _narrower(answer: Answer) -> Answer:
     return answer.with_json({**answer.json, "data": models})
 
 
-def _cut_messages(asked: Fields) -> Fields:
+def cut_messages(asked: Fields) -> Fields:
     found = asked.get("messages")
     if not isinstance(found, list) or not all(isinstance(m, dict) for m in found):
         return asked
@@ -131,7 +131,7 @@ MUTANTS = (
     mutant("errors-empty", "ERR-19 CON-14", "errors have no body", says="an empty body|empty", wrap=_any_error(lambda a: replace(a, body=b""))),
     mutant("status-varies", "ERR-20", "the same cause gives 400 or 422", says="one status for one code", wrap=on_code("INVALID_REQUEST", _now_and_then(422))),
     mutant("overflow-as-500", "ERR-21", "too long a prompt gives 500", says="500", wrap=on_code("CONTEXT_LENGTH_EXCEEDED", to_status(500))),
-    mutant("overflow-cut", "ERR-21 ERR-03", "too long a prompt is cut silently", says="200", wrap=edit_asked(_cut_messages)),
+    mutant("overflow-cut", "ERR-21 ERR-03", "too long a prompt is cut silently", says="200", wrap=edit_asked(cut_messages)),
     mutant("overflow-in-prose", "ERR-22", "an overflow is told without numbers", says="input_tokens", wrap=on_code("CONTEXT_LENGTH_EXCEEDED", error_with(details={"suggestion": "shorten it"}))),
     mutant("filter-as-empty-answer", "ERR-23", "a filtered prompt gives an empty answer", says="finish reason stop", wrap=on_code("CONTENT_FILTER_TRIGGERED", _empty_success)),
     mutant("classified-without-score", "SYNC-01", "a category without confidence", says="confidence", wrap=on_path("/classify", _without_score)),

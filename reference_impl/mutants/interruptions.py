@@ -40,7 +40,7 @@ def _lingering_error(app: ASGIApp) -> ASGIApp:
     return wrapped
 
 
-def _with_compression_buffered(app: ASGIApp) -> ASGIApp:
+def with_compression_buffered(app: ASGIApp) -> ASGIApp:
     """A compressing proxy that fills its window first."""
 
     async def wrapped(scope: Any, receive: Any, send: Any) -> None:
@@ -80,7 +80,7 @@ def _deaf(app: ASGIApp) -> ASGIApp:
     return wrapped
 
 
-def _shared_cancel(app: ASGIApp) -> ASGIApp:
+def shared_cancel(app: ASGIApp) -> ASGIApp:
     """One cancel scope for all streams: who leaves ends those of the others."""
     left = 0
 
@@ -106,7 +106,7 @@ def _shared_cancel(app: ASGIApp) -> ASGIApp:
     return wrapped
 
 
-def _after_blocks(
+def after_blocks(
     count: int, happens: Callable[[], Any], *, keep_alives: bool = True
 ) -> Callable[[ASGIApp], ASGIApp]:
     """Something that happens in each stream once so many blocks have been sent."""
@@ -136,7 +136,7 @@ def _after_blocks(
     return wrap
 
 
-async def _die() -> None:
+async def die() -> None:
     raise ConnectionAbortedError("the worker of this mutant dies here, as it should")
 
 
@@ -169,12 +169,12 @@ def _replay_cut(app: ASGIApp) -> ASGIApp:
 
 MUTANTS = (
     mutant("sse-no-keep-alive", "SSE-15", "nothing shows that a silent stream lives", says="without a byte", policies=lambda p: replace(p, events=_Silent())),
-    mutant("sse-buffered-when-compressed", "SSE-17", "with gzip accepted everything arrives at the end", says="came at 1 moments", wrap=_with_compression_buffered),
+    mutant("sse-buffered-when-compressed", "SSE-17", "with gzip accepted everything arrives at the end", says="came at 1 moments", wrap=with_compression_buffered),
     mutant("sse-lingering-error", "SSE-22", "pings after the error", says="after [23]", wrap=_lingering_error),
     mutant("sse-generation-runs-on", "SSE-23", "nobody notices that the client left", says="charged", wrap=_deaf),
-    mutant("sse-shared-cancel", "SSE-24", "who leaves ends the streams of others", says="stream that we did not leave", wrap=_shared_cancel),
-    mutant("sse-cut-connection", "SSE-34", "the connection is cut in mid-answer", says="broke off", wrap=_after_blocks(3, _die)),
-    mutant("sse-stall", "SSE-35", "a pause of more than five seconds", says="without a byte", wrap=_after_blocks(4, _stall, keep_alives=False)),
-    mutant("sse-hangs", "SSE-36", "falls silent for good", says="silence for the last", wrap=_after_blocks(4, _hang, keep_alives=False)),
+    mutant("sse-shared-cancel", "SSE-24", "who leaves ends the streams of others", says="stream that we did not leave", wrap=shared_cancel),
+    mutant("sse-cut-connection", "SSE-34", "the connection is cut in mid-answer", says="broke off", wrap=after_blocks(3, die)),
+    mutant("sse-stall", "SSE-35", "a pause of more than five seconds", says="without a byte", wrap=after_blocks(4, _stall, keep_alives=False)),
+    mutant("sse-hangs", "SSE-36", "falls silent for good", says="silence for the last", wrap=after_blocks(4, _hang, keep_alives=False)),
     mutant("sse-replay-without-end", "IDEM-17", "a replayed stream has no terminal", says="terminal", wrap=_replay_cut),
 )  # fmt: skip

@@ -63,7 +63,7 @@ def _queued(app: ASGIApp) -> ASGIApp:
     return wrapped
 
 
-def _doubled(answer: Answer) -> Answer:
+def doubled(answer: Answer) -> Answer:
     wait = next((v for k, v in answer.headers if k.lower() == b"retry-after"), b"1")
     return set_header_on(answer, b"retry-after", b"%d" % (int(wait) * 2))
 
@@ -88,7 +88,7 @@ def _as_quota(answer: Answer) -> Answer:
 
 
 MUTANTS = (
-    mutant("retry-after-doubled", "RATE-05", "Retry-After is twice the wait that is needed", says="half of Retry-After", wrap=on_status(429, _doubled)),
+    mutant("retry-after-doubled", "RATE-05", "Retry-After is twice the wait that is needed", says="half of Retry-After", wrap=on_status(429, doubled)),
     mutant("long-wait-unmarked", "RATE-11", "a wait of minutes, for which SDKs sleep", says="x-should-retry", wrap=set_header(b"retry-after", b"300", 429)),
     mutant("tiers-alike", "RATE-13", "all tiers show the same policies", says="the same", wrap=edit_heads(_one_policy)),
     mutant("429-queued", "RATE-15", "a refusal takes its time", says="median", wrap=_queued),

@@ -25,7 +25,7 @@ ERROR = b"event: error\n"
 LINE_LIMIT = 65_536
 
 
-class _Numbered(StreamEdit):
+class Numbered(StreamEdit):
     """An ``id`` in each block, and a ping with a blank line of its own."""
 
     def __init__(self) -> None:
@@ -156,7 +156,7 @@ def _error_in_words(block: bytes) -> bytes:
 
 MUTANTS = (
     mutant("sse-counts-twice", "SSE-08", "a stream counts twice the tokens of the plain answer", says="tokens", wrap=each_event(_counted_twice)),
-    mutant("sse-ping-after-id", "SSE-14", "ids, and a ping with a blank line of its own", says="ping", wrap=edit_streams(_Numbered)),
+    mutant("sse-ping-after-id", "SSE-14", "ids, and a ping with a blank line of its own", says="ping", wrap=edit_streams(Numbered)),
     mutant("sse-glued-error", "SSE-21", "the error shares an event with a token", says="JSON|Extra data|error", wrap=edit_streams(_GluedError)),
     mutant("sse-two-errors", "SSE-20", "the error comes twice", says="2 error events", wrap=each_block(_second_error)),
     mutant("sse-error-in-words", "SSE-20", "the error has neither code nor message", says="code and a message", wrap=each_block(_error_in_words)),
