@@ -9,10 +9,12 @@ from reference_impl.mutants import (
     lineage,
     openai_answers,
     openai_streams,
+    openai_variants,
     promises,
     quotas,
     stream_faults,
     streams,
+    unusual,
     variants,
 )
 
@@ -30,4 +32,6 @@ SUBJECTS = (
     *openai_streams.MUTANTS,
     *openai_answers.MUTANTS,
     *variants.VARIANTS,
+    *unusual.VARIANTS,
+    *openai_variants.VARIANTS,
 )
