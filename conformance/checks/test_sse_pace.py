@@ -13,6 +13,9 @@ from conformance.registry import check
 from conformance.verdict import Inconclusive, NotTested, expect
 
 KEEP_ALIVE = 15.0
+BUSY = 0.2
+"""Seconds that our own event loop may have stalled where a keep-alive of less than that bound is missed."""
+
 STALL = 5.0
 STALL_RATIO = 20
 FASTEST = 5000.0
@@ -48,7 +51,9 @@ def test_a_silent_stream_sends_keep_alives(exchanges: tuple[Reading, ...], strea
             " and none can be made so: needs a provocation for 'slow_first_token'"
         )
     due = float(stream_silent.notes.get("keep_alive_seconds", KEEP_ALIVE))
-    silence = longest_silence(provoked)
+    silence, lag = longest_silence(provoked), provoked.exchange.lag
+    if due + NETWORK < silence <= KEEP_ALIVE and lag > BUSY:
+        raise Inconclusive(f"{silence:.1f} s without a byte, but this machine stalled for {lag:.1f} s itself")
     expect(
         silence <= due + NETWORK,
         expected=f"a keep-alive after the {due:g} s that the target declares",
