@@ -11,7 +11,7 @@ OUT ?= aiconform-report
 WORKERS ?= 3
 CASES ?=
 
-.PHONY: help check serve test lint selftest lock editions mutants interop clean
+.PHONY: help check serve test lint selftest bench lock editions mutants interop clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,7 +40,7 @@ test: $(STAMP) ## run all tests with branch coverage
 	$(BIN)/coverage report --skip-covered --sort=cover | tail -n 40
 
 selftest: $(STAMP) ## prove the checks: mutants killed, variants not flagged
-	$(BIN)/aiconform selftest --json selftest.json
+	$(BIN)/aiconform selftest --json selftest.json --html selftest.html
 
 node_modules: package.json package-lock.json
 	npm ci --no-audit --no-fund --silent
@@ -54,20 +54,24 @@ lint: $(STAMP) node_modules ## style, types, dependency rule, OpenAPI lint
 	$(BIN)/python -m spec.editions dist
 	npm run --silent lint:spec
 
+bench: $(STAMP) ## what the contract costs: reference against bare Starlette, in one run
+	$(BIN)/python tests/bench/contract_overhead.py
+
 editions: $(STAMP) ## write the published editions of the contract to dist/
 	$(BIN)/python -m spec.editions dist
 
-mutants: $(STAMP) ## write the index of the mutants, spec/mutants.json
+mutants: $(STAMP) ## write the index of the mutants, spec/mutants.json, and docs/kill-matrix.md
 	$(BIN)/python -m reference_impl.mutants --index spec/mutants.json
+	$(BIN)/python tests/suite/kill_matrix.py
 
 interop: $(STAMP) ## run the suite on real third-party servers, or CASES="…"; writes docs/results/
 	$(BIN)/python tests/interop/run.py $(CASES)
 
 lock: ## resolve the dependencies anew into requirements.lock
 	test -x $(BIN)/pip-compile || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet pip-tools; }
-	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-emit-index-url \
+	$(BIN)/pip-compile --quiet --no-strip-extras --generate-hashes --allow-unsafe --no-emit-index-url \
 	  --no-emit-find-links --no-emit-trusted-host --no-header --extra server --extra load --extra dev \
 	  --output-file requirements.lock pyproject.toml
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) node_modules dist aiconform-report .interop .coverage* selftest.json
+	rm -rf $(VENV) node_modules dist aiconform-report .interop .coverage* selftest.json selftest.html

@@ -17,7 +17,10 @@ from conformance.wire.strict_json import NOT_JSON, parse_json
 
 __all__ = ["NOT_JSON", "Chunk", "Evidence", "Exchange", "Failure", "ProbeRecord", "Sent"]
 
-Principal = Literal["main", "other", "limited", "none"]
+Principal = Literal["main", "other", "limited", "narrow", "budget", "none"]
+AUTHORIZATION_SERVER = "authorization_server"
+"""The operation of exchanges that are not with the API; checks of all exchanges do not see them."""
+
 FailureKind = Literal[
     "connect",  # no TCP connection
     "tls",  # TLS handshake or certificate

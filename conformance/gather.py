@@ -6,17 +6,20 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
+from typing import Any
 
 from conformance import __version__
 from conformance.dialects.model import Dialect
-from conformance.evidence import Evidence, Exchange, ProbeRecord
-from conformance.registry import PROBES, Check, Probe
-from conformance.session import ProbeSkipped, Run, RunStopped, Session
+from conformance.evidence import AUTHORIZATION_SERVER, Evidence, Exchange, ProbeRecord
+from conformance.offers import not_offered
+from conformance.registry import CHECKS, PROBES, Check, Probe
+from conformance.session import NO_CLIENT, ProbeSkipped, Run, RunStopped, Session
 from conformance.target import Target
 from conformance.wire.http import Wire
 from conformance.wire.redact import redact_evidence
+from spec.catalogue import requirements
 from spec.document import contract_version
 
 BASELINE = 0
@@ -81,19 +84,21 @@ class Interrupted(Exception):  # noqa: N818 - a signal
 Watcher = Callable[[Progress], None]
 
 
-def plan(checks: Iterable[Check], dialect: Dialect) -> Plan:
-    """The probes that the selected checks need; the baseline always runs. A probe whose operations the dialect
-    does not have is left out with the reason."""
-    wanted = {name for c in checks for name in c.probes if name != SECRETS} | {"baseline"}
-    if any("exchanges" in c.needs or "streams" in c.needs for c in checks):
+def plan(checks: Iterable[Check], dialect: Dialect, target: Target) -> Plan:
+    """The probes that the selected checks need; the baseline always runs. A probe is left out, with the reason, whose
+    operations the dialect does not have, or whose checks are all about what the dialect does not offer."""
+    selected = list(checks)
+    wanted = {name for c in selected for name in c.probes if name != SECRETS} | {"baseline"}
+    if any("exchanges" in c.needs or "streams" in c.needs for c in selected):
         wanted |= set(PROBES)
+    idle = _idle(dialect)
     chosen: list[Probe] = []
     skipped: list[ProbeRecord] = []
     for name in sorted(wanted, key=lambda n: (PROBES[n].phase, PROBES[n].computes, n)):
         probe = PROBES[name]
         if dialect.name != "contract":
             probe = replace(probe, calls=probe.vendor_calls)
-        reason = _left_out(probe, dialect)
+        reason = _left_out(probe, dialect, target) or idle.get(name, "")
         if reason:
             skipped.append(ProbeRecord(name, "skipped", reason))
         else:
@@ -101,8 +106,20 @@ def plan(checks: Iterable[Check], dialect: Dialect) -> Plan:
     return Plan(tuple(chosen), tuple(skipped))
 
 
-def _left_out(probe: Probe, dialect: Dialect) -> str:
-    """Why a probe cannot be sent in this dialect; empty if it can."""
+def _idle(dialect: Dialect) -> dict[str, str]:
+    """The probes that only feed checks of what the dialect does not offer, each with why."""
+    known = requirements()
+    reasons: dict[str, list[str]] = {}
+    for check in CHECKS.values():
+        for name in check.probes:
+            reasons.setdefault(name, []).append(not_offered(known[check.requirement], dialect))
+    return {name: why[0] for name, why in reasons.items() if all(why) and name != "baseline"}
+
+
+def _left_out(probe: Probe, dialect: Dialect, target: Target) -> str:
+    """Why a probe cannot be sent to this target in this dialect; empty if it can."""
+    if probe.client and target.oauth is None:
+        return NO_CLIENT
     missing = [op for op in probe.operations if op not in dialect.operations]
     if missing:
         return f"the dialect {dialect.name} has no operation {', '.join(missing)}"
@@ -134,9 +151,13 @@ async def gather(
     records = {r.name: r for r in planned.skipped}
     progress = Progress(planned)
     interrupted = False
-    async with Wire(verify=target.ca_bundle or target.verify) as wire:
-        kept = sum(p.calls for p in planned.probes if p.phase == EXHAUSTING)
-        run = Run(target, dialect, wire, on_call=lambda n: _advance(progress, watch, n), kept=kept)
+    trusted = target.ca_bundle or target.verify
+    kept = sum(p.calls for p in planned.probes if p.phase == EXHAUSTING)
+    shown, bare = (
+        Wire(verify=trusted, proxy=target.proxy, certificate=c) for c in (target.certificate, None)
+    )
+    async with shown as wire, bare:
+        run = Run(target, dialect, wire, lambda n: _advance(progress, watch, n), bare, kept)
 
         def recorded(missing: str) -> Evidence:
             return _evidence(planned, run, records, missing, started, time.perf_counter() - clock)
@@ -146,8 +167,8 @@ async def gather(
                 await _step(step, run, records, progress, watch)
                 if step[0].phase == BASELINE:
                     after_baseline(run.exchanges)
-                if enough and await enough(shown := recorded("not needed any more")):
-                    return shown
+                if enough and await enough(so_far := recorded("not needed any more")):
+                    return so_far
         except asyncio.CancelledError:
             interrupted = True
     evidence = recorded("the run was interrupted")
@@ -179,20 +200,29 @@ def _evidence(
 ) -> Evidence:
     """All that was recorded until now, redacted. ``missing`` says why a planned probe has no record."""
     target = run.target
-    secrets = tuple(target.keys.values())
+    secrets = (*target.secrets, *run.issued)
     not_run = {p.name: ProbeRecord(p.name, "stopped", missing) for p in planned.probes}
-    leaks = ProbeRecord(SECRETS, "done", notes={"leaks": _leaks(run.exchanges, secrets)})
+    leaks = ProbeRecord(SECRETS, "done", notes={"leaks": _leaks(run.exchanges, target.secrets, run.issued)})
+    kept = {**not_run, **records, SECRETS: leaks}
     evidence = Evidence(
-        target={**target.public(), "calls_planned": planned.calls},
+        target={**target.public(), "calls_planned": planned.calls, "budget": _account(run, kept)},
         dialect=run.dialect.name,
         started_at=started,
         duration=duration,
-        probes={**not_run, **records, SECRETS: leaks},
+        probes=kept,
         exchanges=tuple(sorted(run.exchanges, key=lambda e: e.id)),
         suite_version=__version__,
         contract_version=contract_version(),
     )
     return redact_evidence(evidence, secrets)
+
+
+def _account(run: Run, records: Mapping[str, ProbeRecord]) -> dict[str, Any]:
+    """What was granted and spent, and which probes the end of the budget left unfinished."""
+    granted = {k: v for k, v in asdict(run.ledger.budget).items() if v is not None}
+    ended = run.ledger.stopped
+    unfinished = sorted(r.name for r in records.values() if r.outcome == "stopped") if ended else []
+    return {"granted": granted, "spent": run.ledger.spent(), "ended": ended, "unfinished": unfinished}
 
 
 def _advance(progress: Progress, watch: Watcher, calls: int) -> None:
@@ -205,7 +235,10 @@ async def _probe(probe: Probe, run: Run, progress: Progress, watch: Watcher) -> 
     progress.running.append(probe.name)
     watch(progress)
     try:
-        await probe.function(session)
+        async with asyncio.timeout(run.ledger.seconds_left()):
+            await probe.function(session)
+    except TimeoutError:
+        return ProbeRecord(probe.name, "stopped", run.ledger.out_of_time(), session.notes)
     except ProbeSkipped as skipped:
         return ProbeRecord(probe.name, "skipped", str(skipped), session.notes)
     except RunStopped as stopped:
@@ -220,10 +253,14 @@ async def _probe(probe: Probe, run: Run, progress: Progress, watch: Watcher) -> 
     return ProbeRecord(probe.name, "done", "", session.notes)
 
 
-def _leaks(exchanges: Iterable[Exchange], secrets: Collection[str]) -> list[str]:
-    needles = [s.encode() for s in secrets if len(s) >= 6]
+def _leaks(exchanges: Iterable[Exchange], given: Collection[str], issued: Collection[str]) -> list[str]:
+    """Exchanges that repeat a credential. What the authorization server issues, it has to say once."""
     return [
         e.id
         for e in exchanges
-        if any(n in e.content or any(n.decode() in v for _, v in e.headers) for n in needles)
+        if any(
+            secret.encode() in e.content or any(secret in v for _, v in e.headers)
+            for secret in (*given, *(() if e.operation == AUTHORIZATION_SERVER else issued))
+            if len(secret) >= 6
+        )
     ]

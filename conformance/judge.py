@@ -11,7 +11,8 @@ from functools import cached_property
 from typing import Any
 
 from conformance.dialects.model import Dialect
-from conformance.evidence import Evidence
+from conformance.evidence import AUTHORIZATION_SERVER, Evidence
+from conformance.offers import as_seen, not_offered
 from conformance.reading import Probed, Reading, probed, readings_of
 from conformance.registry import Check
 from conformance.verdict import Inconclusive, NotOffered, NotTested, Result, Verdict, Violation
@@ -26,8 +27,13 @@ class Bench:
     dialect: Dialect
 
     @cached_property
-    def exchanges(self) -> tuple[Reading, ...]:
+    def readings(self) -> tuple[Reading, ...]:
         return readings_of(self.evidence, self.dialect)
+
+    @cached_property
+    def exchanges(self) -> tuple[Reading, ...]:
+        """Those with the API itself."""
+        return tuple(r for r in self.readings if r.exchange.operation != AUTHORIZATION_SERVER)
 
     @cached_property
     def streams(self) -> tuple[Reading, ...]:
@@ -44,13 +50,14 @@ class Bench:
         return broad[name]() if name in broad else self.probed(name)
 
     def probed(self, name: str) -> Probed:
-        return probed(self.evidence, self.exchanges, name)
+        return probed(self.evidence, self.readings, name)
 
 
 def judge(
     evidence: Evidence, dialect: Dialect, requirements: Iterable[Requirement], checks: Mapping[str, Check]
 ) -> list[Verdict]:
     """One verdict per requirement, in the order given."""
+    dialect = as_seen(evidence, dialect)
     bench = Bench(evidence, dialect)
     return [
         verdict_without_check(r, dialect)
@@ -62,9 +69,9 @@ def judge(
 
 def verdict_without_check(requirement: Requirement, dialect: Dialect) -> Verdict:
     """NOT_OFFERED where the capability is not offered anyway, else NOT_TESTED with the written reason."""
-    not_offered = _not_offered(requirement, dialect)
-    if not_offered:
-        return _verdict(requirement, Result.NOT_OFFERED, not_offered)
+    why = not_offered(requirement, dialect)
+    if why:
+        return _verdict(requirement, Result.NOT_OFFERED, why)
     reason = requirement.unchecked or "no check exists for this requirement yet"
     return _verdict(requirement, Result.NOT_TESTED, f"not observable by this suite: {reason}")
 
@@ -72,9 +79,9 @@ def verdict_without_check(requirement: Requirement, dialect: Dialect) -> Verdict
 def evaluate(check: Check, requirement: Requirement, bench: Bench, arguments: Mapping[str, Any]) -> Verdict:
     """Run one check on evidence. Never raises: an unexpected exception is the verdict ERROR."""
     clock = time.perf_counter()
-    not_offered = _not_offered(requirement, bench.dialect)
-    if not_offered:
-        return _verdict(requirement, Result.NOT_OFFERED, not_offered, check)
+    why = not_offered(requirement, bench.dialect)
+    if why:
+        return _verdict(requirement, Result.NOT_OFFERED, why, check)
     failed = [p for p in arguments.values() if isinstance(p, Probed) and p.record.outcome == "failed"]
     if failed:
         reason = "; ".join(f"probe {p.record.name} failed: {p.record.reason}" for p in failed)
@@ -100,15 +107,6 @@ def evaluate(check: Check, requirement: Requirement, bench: Bench, arguments: Ma
         reason = f"{type(error).__name__}: {error} (in {place.name}, line {place.lineno})"
         return _verdict(requirement, Result.ERROR, reason, check)
     return _verdict(requirement, Result.PASS, detail, check, time.perf_counter() - clock)
-
-
-def _not_offered(requirement: Requirement, dialect: Dialect) -> str:
-    if requirement.kind == "contract" and dialect.name != "contract":
-        return "part of the contract's own wire format, not of this dialect"
-    offer = dialect.offer(requirement.capability)
-    if offer.state == "not_offered":
-        return f"the dialect declares no {requirement.capability}" + (f": {offer.note}" if offer.note else "")
-    return ""
 
 
 def _verdict(

@@ -34,6 +34,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--other-key", metavar="KEY", help="credential of a second principal")
     group.addoption("--limited-key", metavar="KEY", help="credential whose limits may be exhausted")
+    group.addoption("--narrow-key", metavar="KEY", help="credential with few rights")
+    group.addoption("--oauth-token-url", metavar="URL", help="token endpoint, to judge access tokens")
+    group.addoption("--client-id", metavar="ID", help="OAuth client (client credentials)")
+    group.addoption(
+        "--client-secret",
+        metavar="S",
+        help="its secret (default: the environment variable AICONFORM_CLIENT_SECRET)",
+    )
+    group.addoption("--oauth-redirect-uri", metavar="URI", help="a redirect URI of the client")
+    group.addoption("--client-cert", metavar="FILE", help="certificate (PEM) for mutual TLS")
+    group.addoption("--client-cert-key", metavar="FILE", help="its private key (PEM)")
+    group.addoption(
+        "--budget-key", metavar="KEY", help="credential with a small budget and few concurrent slots"
+    )
     group.addoption("--model", metavar="ID", help="model to call (default: the target's first)")
     group.addoption("--only", metavar="IDS", help="requirements to judge, for instance SSE-04,ERR-*")
     group.addoption("--max-calls", metavar="N", type=int, help="never send more than N requests")
@@ -63,7 +77,7 @@ def _settings(config: pytest.Config) -> Settings:
     from conformance.dialects.model import DialectError, load_dialect
     from conformance.run_state import Settings
     from conformance.selection import Selection
-    from conformance.target import Target, TargetError
+    from conformance.target import Target, TargetError, client_certificate, oauth_client
 
     def option(name: str) -> Any:
         return config.getoption(name)
@@ -79,6 +93,16 @@ def _settings(config: pytest.Config) -> Settings:
             key=option("--key") or os.environ.get("AICONFORM_KEY"),
             other_key=option("--other-key"),
             limited_key=option("--limited-key"),
+            narrow_key=option("--narrow-key"),
+            certificate=client_certificate(option("--client-cert"), option("--client-cert-key")),
+            oauth=oauth_client(
+                option("--oauth-token-url"),
+                option("--client-id"),
+                option("--client-secret")
+                or (os.environ.get("AICONFORM_CLIENT_SECRET") if option("--client-id") else None),
+                option("--oauth-redirect-uri"),
+            ),
+            budget_key=option("--budget-key"),
             model=option("--model"),
             max_calls=option("--max-calls"),
         )

@@ -26,6 +26,8 @@ def refuse_unusable(baseline: Sequence[Exchange], dialect: Dialect) -> None:
     """
     chat = next((e for e in reversed(baseline) if e.operation == "chat"), None)
     if chat is None:
+        if "{model}" in dialect.operations["chat"].path:
+            raise UnusableTarget("no model is known, and the target lists none: give --model", 2)
         return
     base = chat.sent.url.split("?", 1)[0]
     if chat.failure and chat.failure.kind in _UNREACHABLE:
@@ -50,12 +52,17 @@ def refuse_unusable(baseline: Sequence[Exchange], dialect: Dialect) -> None:
             2,
         )
     if chat.status in (401, 403):
-        given = "the key was refused" if chat.sent_header("authorization") else "a key is needed: give --key"
+        given = "the key was refused" if _sent_credential(chat, dialect) else "a key is needed: give --key"
         raise UnusableTarget(f"{base} answers {chat.status}: {given}", 2)
     if error.code == "MODEL_NOT_FOUND":
         raise UnusableTarget(f"{base} knows no model '{chat.params.get('model')}': give --model", 2)
     if chat.status in (404, 405) and (_is_html(chat) or chat.json is NOT_JSON or error.code is None):
         raise UnusableTarget(f"{base} answers {chat.status}: is the base URL right, and the dialect?", 2)
+
+
+def _sent_credential(chat: Exchange, dialect: Dialect) -> bool:
+    auth = dialect.auth
+    return bool(chat.sent_header(auth.header) if auth.header else f"{auth.query}=" in chat.sent.url)
 
 
 def _is_html(exchange: Exchange) -> bool:

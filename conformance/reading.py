@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from conformance.dialects.facts import ErrorFacts, Facts, StreamFacts
-from conformance.dialects.interpret import read_answer, read_error, read_stream
+from conformance.dialects.facts import ErrorFacts, Facts, ListedModel, StreamFacts
+from conformance.dialects.interpret import read_answer, read_error, read_models, read_stream
 from conformance.dialects.model import Dialect
 from conformance.evidence import NOT_JSON, Evidence, Exchange, ProbeRecord
 from conformance.verdict import Inconclusive, NotTested
@@ -48,6 +48,11 @@ class Reading:
     def stream(self) -> StreamFacts:
         """Facts of a streamed answer."""
         return read_stream(self.dialect, self.exchange)
+
+    @cached_property
+    def models(self) -> tuple[ListedModel, ...]:
+        """The models that the answer lists."""
+        return read_models(self.dialect, self.exchange)
 
     @cached_property
     def error(self) -> ErrorFacts:

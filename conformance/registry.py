@@ -47,7 +47,8 @@ class Probe:
     in any dialect but the contract's (0: only the contract's own format has what it asks for). It is left out unless
     the dialect has its abstract ``operations``, and one of its ``provocations``, if it names any. ``phase`` 0 runs
     first (baseline), 1 runs concurrently, 2 runs alone and last (it exhausts limits). ``computes``: it keeps a core
-    busy, which would falsify the times that other probes measure; so it runs after those of its phase."""
+    busy, which would falsify the times that other probes measure; so it runs after those of its phase.
+    ``client``: it needs a client of the target's authorization server."""
 
     name: str
     function: ProbeFunction
@@ -58,6 +59,7 @@ class Probe:
     vendor_calls: int
     provocations: tuple[str, ...]
     computes: bool
+    client: bool
 
 
 CHECKS: dict[str, Check] = {}
@@ -88,6 +90,7 @@ def probe(
     vendor_calls: int | None = None,
     provocations: tuple[str, ...] = (),
     computes: bool = False,
+    client: bool = False,
 ) -> Callable[[ProbeFunction], ProbeFunction]:
     """Declare a probe; its name is the function's. ``tokens``: the most it may cost in all. See :class:`Probe`."""
 
@@ -97,7 +100,7 @@ def probe(
             raise ValueError(f"'{name}' cannot name a probe")
         elsewhere = calls if vendor_calls is None else vendor_calls
         PROBES[name] = Probe(
-            name, function, calls, operations, phase, tokens, elsewhere, provocations, computes
+            name, function, calls, operations, phase, tokens, elsewhere, provocations, computes, client
         )
         return function
 

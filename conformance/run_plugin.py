@@ -10,6 +10,7 @@ import pytest
 from conformance.evidence import Evidence
 from conformance.gather import Interrupted, gather, plan
 from conformance.judge import Bench, evaluate, verdict_without_check
+from conformance.offers import as_seen
 from conformance.preflight import UnusableTarget, refuse_unusable
 from conformance.registry import selected_checks
 from conformance.report.model import Report
@@ -45,12 +46,11 @@ class RunPlugin:
         ids = [r for r in map(_requirement, session.items) if r is not None]
         self.state.checks = selected_checks(ids)
         evidence = self._evidence()
-        self.state.evidence, self.state.bench = evidence, Bench(evidence, self.state.settings.dialect)
+        dialect = as_seen(evidence, self.state.settings.dialect)
+        self.state.evidence, self.state.bench = evidence, Bench(evidence, dialect)
         for requirement in self.wanted.values():
             if requirement.id not in self.state.checks and requirement.unchecked:
-                self.state.verdicts[requirement.id] = verdict_without_check(
-                    requirement, self.state.settings.dialect
-                )
+                self.state.verdicts[requirement.id] = verdict_without_check(requirement, dialect)
 
     def _evidence(self) -> Evidence:
         """Gather, or load; whatever prevents it ends the session with one line."""
@@ -77,7 +77,7 @@ class RunPlugin:
             gather(
                 settings.target,
                 settings.dialect,
-                plan(self.state.checks.values(), settings.dialect),
+                plan(self.state.checks.values(), settings.dialect, settings.target),
                 watch=settings.watch,
                 after_baseline=lambda seen: refuse_unusable(seen, settings.dialect),
             )

@@ -19,7 +19,7 @@ from conformance.evidence import Evidence
 from conformance.gather import gather, plan
 from conformance.judge import judge
 from conformance.registry import CHECKS, load_all, selected_checks
-from conformance.target import Target
+from conformance.target import OAuth, Target
 from conformance.verdict import Result, Verdict
 from spec.catalogue import requirements
 
@@ -50,6 +50,7 @@ class Subject:
     story: str
     keys: Mapping[str, str] = field(repr=False, default_factory=dict)
     says: str = ""
+    oauth: Mapping[str, str] | None = field(repr=False, default=None)
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,9 @@ async def examine(subject: Subject, judges: Executor) -> Outcome:
     began = time.perf_counter()
     ids = _ids(subject)
     dialect = load_dialect(subject.dialect)
-    target = Target(subject.base_url, dialect.name, keys=subject.keys)
-    planned = plan(selected_checks(ids).values(), dialect)
+    oauth = OAuth(**subject.oauth) if subject.oauth else None
+    target = Target(subject.base_url, dialect.name, keys=subject.keys, oauth=oauth)
+    planned = plan(selected_checks(ids).values(), dialect, target)
     loop = asyncio.get_running_loop()
     flagged: tuple[Verdict, ...] = ()
 

@@ -6,17 +6,19 @@ The session keeps the run's budget, its concurrency and its circuit breaker; a p
 from __future__ import annotations
 
 import asyncio
+import copy
 import itertools
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from conformance.budget import Ledger, OverBudget, Share, most_of
 from conformance.dialects.model import Dialect
-from conformance.dialects.request import UnsupportedOperation, build_request
-from conformance.evidence import Exchange, Principal, ProbeRecord, Sent
+from conformance.dialects.request import UnsupportedOperation, build_request, settled, with_query
+from conformance.evidence import AUTHORIZATION_SERVER, Exchange, Principal, ProbeRecord, Sent
 from conformance.reading import Probed, Reading
-from conformance.target import Limits, Target
+from conformance.target import Limits, OAuth, Target
 from conformance.wire.http import Recorded, Wire
 
 BREAKER = 4
@@ -33,6 +35,8 @@ TRIES = 2
 
 LIMITED = "!429"
 """Suffix of the role of an answer that was refused by a limit and then sent again as told."""
+
+NO_CLIENT = "needs a client: --oauth-token-url, --client-id and --client-secret"
 
 HangUp = Callable[[bytes], bool]
 
@@ -58,10 +62,16 @@ class Run:
         dialect: Dialect,
         wire: Wire,
         on_call: Callable[[int], None] = lambda _: None,
+        bare_wire: Wire | None = None,
         kept: int = 0,
     ) -> None:
+        """``bare_wire`` shows no client certificate; where ``wire`` shows none, they may be the same."""
         self.target, self.dialect, self.wire, self._on_call = target, dialect, wire, on_call
+        self.bare_wire = bare_wire or wire
         self.exchanges: list[Exchange] = []
+        self.ledger = Ledger(target.whole_budget, target.price or dialect.price)
+        self.issued: set[str] = set()
+        """Credentials that the target gave out during the run: as secret as those that the tester gave."""
         self.calls = 0
         self._ids = itertools.count(1)
         self._failures = 0
@@ -70,12 +80,14 @@ class Run:
         self._lines: dict[Principal, asyncio.Lock] = {}
         self.slots = asyncio.Semaphore(target.concurrency)
 
-    def admit(self) -> None:
-        """Count one call, or raise :class:`RunStopped`."""
-        if self.target.max_calls is not None and self.calls >= self.target.max_calls:
-            raise RunStopped(f"the budget of {self.target.max_calls} calls is used up")
+    def admit(self, most: Share) -> None:
+        """Count one call that may take ``most`` tokens, or raise :class:`RunStopped`."""
         if self._failures >= BREAKER:
             raise RunStopped(f"the target is down: {self._failures} calls in a row got no whole response")
+        try:
+            self.ledger.reserve(most)
+        except OverBudget as over:
+            raise RunStopped(str(over)) from None
         self.calls += 1
         self._on_call(self.calls)
 
@@ -111,6 +123,7 @@ class Session:
 
     def __init__(self, run: Run, probe: str, *, exhausts: bool = False) -> None:
         self._run, self._probe, self._exhausts = run, probe, exhausts
+        self._wire = run.wire
         self._mine: list[Exchange] = []
         self.notes: dict[str, Any] = {}
 
@@ -133,6 +146,29 @@ class Session:
         """Skip this probe unless the tester gave that principal's key."""
         if not self.has_key(principal):
             raise ProbeSkipped(f"needs a second credential: --{principal}-key")
+
+    def need_oauth(self) -> OAuth:
+        """The client at the authorization server, or skip this probe."""
+        if self.target.oauth is None:
+            raise ProbeSkipped(NO_CLIENT)
+        return self.target.oauth
+
+    def need_oauth_trick(self, name: str) -> Mapping[str, str]:
+        """The parameters that make the authorization server do what is rare, or skip this probe."""
+        found = self.dialect.oauth.get(name)
+        if found is None:
+            raise ProbeSkipped(f"needs '{name}' in the dialect's section oauth")
+        return found
+
+    def without_certificate(self) -> Session:
+        """The same probe, over connections on which the client shows no certificate."""
+        other = copy.copy(self)
+        other._wire = self._run.bare_wire
+        return other
+
+    def keep_secret(self, credential: str) -> None:
+        """Have a credential that came up during the run removed from whatever is written."""
+        self._run.issued.add(credential)
 
     def need_provocation(self, name: str) -> Mapping[str, Any]:
         """The call parameters that provoke a rare behaviour, or skip this probe."""
@@ -160,7 +196,7 @@ class Session:
         the connection.
         Never raises for what the target does; raises :class:`RunStopped` when the budget is used up.
         """
-        params = {"model": self.target.model, **params}
+        params = settled(self.dialect, {"model": self.target.model, **params})
         try:
             sent = build_request(self.dialect, operation, params, self.target, principal)
         except UnsupportedOperation as missing:
@@ -183,11 +219,27 @@ class Session:
         """Send a request that is no operation of the dialect; ``path`` is below the base URL."""
         sent = Sent(
             method,
-            self.target.base_url.rstrip("/") + path,
+            with_query(
+                self.target.base_url.rstrip("/") + path, self.dialect.auth_query(self.target, principal)
+            ),
             self.dialect.auth_headers(self.target, principal),
             body,
         )
         return await self._send(sent, "raw", role, principal, {}, headers, None, limits)
+
+    async def fetch(
+        self,
+        method: str,
+        url: str,
+        role: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+    ) -> Reading:
+        """Send a request to an authorization server, whose answers are not in the API's format. No key goes there."""
+        return await self._send(
+            Sent(method, url, (), body), AUTHORIZATION_SERVER, role, "none", {}, headers, None, None
+        )
 
     async def _send(
         self,
@@ -226,9 +278,10 @@ class Session:
         limits: Limits | None,
     ) -> Reading:
         async with self._run.slots:
-            self._run.admit()
+            most = most_of(operation, params, sent.body)
+            self._run.admit(most)
             started = time.time()
-            recorded: Recorded = await self._run.wire.send(sent, limits or self._limits(operation), hang_up)
+            recorded: Recorded = await self._wire.send(sent, limits or self._limits(operation), hang_up)
         response = recorded.response()
         if response["status"] == 429 and not self._exhausts:
             role += LIMITED
@@ -245,7 +298,9 @@ class Session:
         )
         self._run.note(exchange)
         self._mine.append(exchange)
-        return Reading(exchange, self.dialect)
+        reading = Reading(exchange, self.dialect)
+        self._run.ledger.settle(most, _taken(reading, most))
+        return reading
 
     def _limits(self, operation: str) -> Limits:
         limits = self.target.limits
@@ -255,6 +310,24 @@ class Session:
         """What this probe recorded until now, for a probe whose next step depends on it."""
         record = ProbeRecord(self._probe, "done")
         return Probed(record, tuple(Reading(e, self.dialect) for e in self._mine))
+
+
+def _taken(reading: Reading, most: Share) -> Share:
+    """What a call took, as far as its answer says so; an error took nothing, silence all that it could."""
+    exchange = reading.exchange
+    if most == Share() or (exchange.failure is None and (exchange.status or 0) >= 400):
+        return Share()
+    if exchange.failure is not None or exchange.left_at is not None:
+        return most
+    if exchange.is_sse:
+        said = dict(reading.stream.usage)
+    else:
+        said = {name: reading.facts[f"usage.{name}"].value for name in ("input", "output")}
+    return Share(_count(said.get("input"), most.input), _count(said.get("output"), most.output))
+
+
+def _count(value: Any, otherwise: int) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else otherwise
 
 
 def _is_down(exchange: Exchange) -> bool:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
+
+from conformance.budget import Budget, Price
 
 
 class TargetError(ValueError):
@@ -26,9 +29,40 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Declared:
+    """What the tester says about the target, over what its dialect says: the state of capabilities
+    (``offered``, ``not_offered``, ``detected``), and provocations (call parameters by name)."""
+
+    capabilities: Mapping[str, str] = field(default_factory=dict)
+    provocations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class OAuth:
+    """A client that the tester registered at the target's authorization server. ``redirect_uri`` is one of its own,
+    for the authorization code flow; nothing is ever sent there."""
+
+    token_url: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    redirect_uri: str | None = None
+
+
+@dataclass(frozen=True)
+class ClientCertificate:
+    """PEM files that the tester was given for mutual TLS."""
+
+    certificate: str
+    key: str
+
+
+@dataclass(frozen=True)
 class Target:
-    """``keys`` maps a principal (``main``, ``other``, ``limited``) to its credential; secrets never leave this
-    object except in a request header."""
+    """One API as its tester describes it.
+
+    ``keys`` maps a principal (``main``, ``other``, ``limited``, ``narrow``, ``budget``) to its credential; secrets
+    never leave this object except in a request header, or in the form of a token request. ``hidden``: other secrets,
+    such as the value of an extra header. ``proxy``: an ``http://host:port`` URL."""
 
     base_url: str
     dialect: str
@@ -40,6 +74,14 @@ class Target:
     verify: bool = True
     ca_bundle: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    name: str | None = None
+    proxy: str | None = field(default=None, repr=False)
+    hidden: tuple[str, ...] = field(default=(), repr=False)
+    declared: Declared = Declared()
+    budget: Budget = field(default_factory=Budget)
+    price: Price | None = None
+    oauth: OAuth | None = None
+    certificate: ClientCertificate | None = None
 
     @classmethod
     def create(
@@ -50,6 +92,10 @@ class Target:
         key: str | None = None,
         other_key: str | None = None,
         limited_key: str | None = None,
+        narrow_key: str | None = None,
+        oauth: OAuth | None = None,
+        certificate: ClientCertificate | None = None,
+        budget_key: str | None = None,
         model: str | None = None,
         max_calls: int | None = None,
         limits: Limits | None = None,
@@ -62,7 +108,13 @@ class Target:
         Raises:
             TargetError: the URL has no scheme or host, or a number is out of range.
         """
-        given = {"main": key, "other": other_key, "limited": limited_key}
+        given = {
+            "main": key,
+            "other": other_key,
+            "limited": limited_key,
+            "narrow": narrow_key,
+            "budget": budget_key,
+        }
         if max_calls is not None and max_calls < 1:
             raise TargetError(f"--max-calls must be at least 1, not {max_calls}")
         for principal, value in given.items():
@@ -80,7 +132,20 @@ class Target:
             concurrency=concurrency or cls.concurrency,
             verify=verify,
             ca_bundle=ca_bundle,
+            oauth=oauth,
+            certificate=certificate,
         )
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must never be written."""
+        given = (self.oauth.client_secret,) if self.oauth else ()
+        return (*self.keys.values(), *self.hidden, *given)
+
+    @property
+    def whole_budget(self) -> Budget:
+        """The budget, the limit of calls included."""
+        return replace(self.budget, calls=self.max_calls)
 
     def public(self) -> dict[str, Any]:
         """What may be written to a report: no credential."""
@@ -89,7 +154,37 @@ class Target:
             "dialect": self.dialect,
             "model": self.model,
             "principals": sorted(self.keys),
+            "oauth": self.oauth is not None,
+            "client_certificate": self.certificate is not None,
+            **({"name": self.name} if self.name else {}),
+            **({"declared": self._declared()} if self.declared != Declared() else {}),
         }
+
+    def _declared(self) -> dict[str, Any]:
+        return {
+            "capabilities": dict(self.declared.capabilities),
+            "provocations": {name: dict(p) for name, p in self.declared.provocations.items()},
+        }
+
+
+def oauth_client(
+    token_url: str | None, client_id: str | None, client_secret: str | None, redirect_uri: str | None = None
+) -> OAuth | None:
+    """The client that a tester describes, or None.
+
+    Raises:
+        TargetError: only a part is given, or the URL is none.
+    """
+    if token_url is None and client_id is None and client_secret is None:
+        if redirect_uri is not None:
+            raise TargetError("--oauth-redirect-uri needs --oauth-token-url, --client-id and --client-secret")
+        return None
+    if not (token_url and client_id and client_secret):
+        raise TargetError("give all of --oauth-token-url, --client-id and --client-secret, or none")
+    parts = urlsplit(token_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.fragment:
+        raise TargetError("--oauth-token-url is an http(s) URL without credentials in it")
+    return OAuth(token_url, client_id, client_secret, redirect_uri)
 
 
 def _base_url(text: str) -> str:
@@ -111,3 +206,24 @@ def _base_url(text: str) -> str:
     except ValueError:
         raise TargetError(f"'{text}' has no valid port") from None
     return text.rstrip("/")
+
+
+def client_certificate(certificate: str | None, key: str | None) -> ClientCertificate | None:
+    """The certificate that a tester describes, or None.
+
+    Raises:
+        TargetError: only one file is given, or they are no certificate and its key.
+    """
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise TargetError("give both --client-cert and --client-cert-key")
+    try:
+        ssl.create_default_context().load_cert_chain(certificate, key)
+    except OSError as problem:
+        reason = getattr(problem, "reason", None) or problem.strerror or "not readable"
+        raise TargetError(
+            f"--client-cert {certificate} and --client-cert-key {key} cannot be used: {reason}; "
+            "give a PEM certificate and its private key"
+        ) from None
+    return ClientCertificate(certificate, key)

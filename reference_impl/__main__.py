@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
 from reference_impl.app import create_app
+from reference_impl.oauth.keys import SigningKeysError
+from reference_impl.oauth.options import add_auth_options, auth_of, tls_of
 from reference_impl.serve import CannotListenError, configure_logging, run
 from reference_impl.settings import Settings
 from reference_impl.store.database import StoreUnavailableError
+from reference_impl.telemetry import telemetry_from
+from reference_impl.tls import TlsFilesError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the server; the exit code is 0 after a clean stop, 2 when it cannot start."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    tls = tls_of(options, stop=parser.error)
     settings = Settings(
+        auth=auth_of(options, stop=parser.error),
         database=options.db,
         first_token_ms=options.first_token_ms,
         token_ms=options.token_ms,
@@ -26,8 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     configure_logging()
     try:
-        run(create_app(settings), options.host, options.port)
-    except (CannotListenError, StoreUnavailableError) as problem:
+        if tls is not None:
+            tls.check()
+        app = create_app(settings, telemetry=telemetry_from(os.environ))
+        run(app, options.host, options.port, tls)
+    except (CannotListenError, StoreUnavailableError, SigningKeysError, TlsFilesError) as problem:
         sys.stderr.write(f"{problem}\n")
         return 2
     except KeyboardInterrupt:
@@ -39,7 +50,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m reference_impl",
         description="A server that keeps the Aiconform contract.",
-        epilog="Demo keys: sk-demo, sk-demo-other, sk-demo-limited.",
+        epilog="For demonstration and tests: keys sk-demo, sk-demo-other, sk-demo-limited, sk-demo-budget, "
+        "sk-demo-narrow; OAuth client demo-service with the secret demo-service-secret.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
@@ -61,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--idempotency-ttl", type=_seconds, default=86_400.0, help="seconds an idempotency key is remembered"
     )
+    add_auth_options(parser)
     return parser
 
 

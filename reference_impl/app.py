@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from reference_impl.api import chat, classify, discovery, models, turns
+from reference_impl.api import caller, chat, classify, discovery, estimate, models, sessions, turns, usage
 from reference_impl.engine.base import Engine
 from reference_impl.engine.builtin import BuiltinEngine
 from reference_impl.engine.classifier import KeywordClassifier
@@ -16,24 +17,33 @@ from reference_impl.facade.app import FACADE_PATH, facade_app
 from reference_impl.http.entry import Entry
 from reference_impl.http.schema import path_methods
 from reference_impl.http.wiring import connexion_app
+from reference_impl.oauth.server import AuthorizationServer
 from reference_impl.policies import Policies, default_policies
+from reference_impl.policies.auth import BearerCredentials
 from reference_impl.services import Services
 from reference_impl.settings import Settings
+from reference_impl.store.codes import Codes
 from reference_impl.store.database import Database
 from reference_impl.store.ledger import Ledger
+from reference_impl.store.sessions import Sessions
 from reference_impl.store.turns import Turns
+from reference_impl.store.usage import UsageLog
+from reference_impl.telemetry import NoTelemetry, Telemetry
 from spec.document import load_document
 
-_OPERATIONS = (chat, classify, discovery, models, turns)
+_OPERATIONS = (caller, chat, classify, discovery, estimate, models, sessions, turns, usage)
 
 
 class ReferenceApp:
     """An ASGI application. Its state opens with the lifespan, or inside `async with app.running():`."""
 
-    def __init__(self, services: Services, http: ASGIApp, facade: ASGIApp) -> None:
+    def __init__(
+        self, services: Services, http: ASGIApp, facade: ASGIApp, oauth: AuthorizationServer | None = None
+    ) -> None:
         self.services = services
         self._http = http
         self._facade = facade
+        self._oauth = oauth
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -44,19 +54,25 @@ class ReferenceApp:
         finally:
             self.services.stopping.set()
             await self.services.runs.stop()
+            await self.services.usage.close()
+            await asyncio.to_thread(self.services.telemetry.close)
             await self.services.engine.close()
             await self.services.database.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """HTTP requests and the lifespan protocol; anything else is refused by its absence."""
         if scope["type"] == "http":
-            inside = scope["path"].startswith(FACADE_PATH + "/")
-            await (self._facade if inside else self._http)(scope, receive, send)
+            await self._part(scope["path"])(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1000})
+
+    def _part(self, path: str) -> ASGIApp:
+        if path.startswith(FACADE_PATH + "/"):
+            return self._facade
+        return self._oauth if self._oauth is not None and self._oauth.serves(path) else self._http
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -67,7 +83,10 @@ class ReferenceApp:
 
 
 def create_app(
-    settings: Settings | None = None, policies: Policies | None = None, engine: Engine | None = None
+    settings: Settings | None = None,
+    policies: Policies | None = None,
+    engine: Engine | None = None,
+    telemetry: Telemetry | None = None,
 ) -> ReferenceApp:
     """A server of its own: no state is shared with any other in the process.
 
@@ -86,9 +105,31 @@ def create_app(
         database=database,
         ledger=Ledger(database),
         turns=Turns(database),
+        sessions=Sessions(database),
+        usage=UsageLog(database, settings.usage_retention_s),
+        telemetry=telemetry or NoTelemetry(),
     )
     handlers = {
         name: handler for module in _OPERATIONS for name, handler in module.operations(services).items()
     }
     inner = connexion_app(document, policies, settings, handlers)
-    return ReferenceApp(services, Entry(inner, policies, path_methods(document)), facade_app(services))
+    entry = Entry(
+        inner,
+        policies,
+        path_methods(document),
+        public_url=settings.auth.public_url,
+        retired=document.get("x-retired", ()),
+        telemetry=services.telemetry,
+    )
+    return ReferenceApp(services, entry, facade_app(services), _authorization_server(services, entry))
+
+
+def _authorization_server(services: Services, entry: Entry) -> AuthorizationServer | None:
+    """The server that issues what `BearerCredentials` takes; none beside another authenticator."""
+    auth = services.policies.auth
+    if not isinstance(auth, BearerCredentials):
+        return None
+    codes = Codes(services.database)
+    return AuthorizationServer(
+        services.settings, auth.own_keys, auth.keys, services.policies.grants, codes, entry.open
+    )

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from reference_impl.settings import BASE_PATH, Tier
@@ -33,34 +34,63 @@ class RequestHeaders:
 
 @dataclass(frozen=True)
 class Principal:
-    """Who is calling, and which limits apply to them."""
+    """Who is calling, which limits apply to them, and what they may do (`policies/scopes.py`).
+
+    `credential` is `api_key` or `access_token`; `expires_at` (seconds since the epoch) is a token's end.
+    """
 
     name: str
     tier: Tier
+    scopes: frozenset[str]
+    credential: str = "api_key"
+    expires_at: int | None = None
 
 
 @dataclass(frozen=True)
 class Trace:
-    """W3C trace context of this request: 32 and 16 lower-case hex digits."""
+    """W3C trace context of this request: 32 and 16 lower-case hex digits.
+
+    `parent_id` is the caller's span, None where a new trace began; `sampled` is the caller's wish.
+    """
 
     trace_id: str
     span_id: str
+    parent_id: str | None = None
+    sampled: bool = True
 
 
 @dataclass(frozen=True)
 class Quota:
-    """Where one limit stands: `remaining` of `limit` units, full again in `reset_seconds` (rounded up)."""
+    """Where one limit stands: `remaining` of `limit` units, full again in `reset_seconds` (rounded up).
+
+    A limit on what happens at the same time has neither window nor reset.
+    """
 
     policy: str
     limit: int
-    window_seconds: int
+    window_seconds: int | None
     remaining: int
-    reset_seconds: int
+    reset_seconds: int | None
+    unit: str
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something the request used is deprecated. `successor` and `explained` are paths below the base path."""
+
+    deprecated_at: datetime
+    sunset_at: datetime
+    successor: str
+    explained: str
 
 
 @dataclass
 class Exchange:
-    """The facts of one request. `principal` and `quotas` are filled in by admission."""
+    """The facts of one request. `principal` and `quotas` are filled in by admission.
+
+    `client_certificate` is the base64url SHA-256 of the DER certificate of a mutual TLS connection
+    (`x5t#S256`, RFC 8705 section 3.1), or None.
+    """
 
     method: str
     path: str
@@ -74,6 +104,10 @@ class Exchange:
     principal: Principal | None = None
     quotas: tuple[Quota, ...] = ()
     body_requested: bool = False
+    client_certificate: str | None = None
+    holds_slot: bool = False
+    route: str | None = None
+    notices: list[Notice] = field(default_factory=list)
 
     @property
     def caller(self) -> Principal:
@@ -103,3 +137,9 @@ def origin_of(scope: Mapping[str, Any], headers: RequestHeaders) -> str:
         name, port = scope.get("server") or ("localhost", None)
         host = f"{name}:{port}" if port else name
     return f"{scope.get('scheme', 'http')}://{host}"
+
+
+def certificate_of(scope: Mapping[str, Any]) -> str | None:
+    """The thumbprint of the client's certificate, where the TLS layer has verified one (`http/protocol.py`)."""
+    found: str | None = scope.get("aiconform.certificate")
+    return found

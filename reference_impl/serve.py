@@ -16,6 +16,7 @@ import uvicorn
 from reference_impl.app import ReferenceApp
 from reference_impl.http.protocol import EnvelopeProtocol
 from reference_impl.settings import BASE_PATH
+from reference_impl.tls import Tls
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -72,18 +73,18 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def base_url(host: str, listener: socket.socket) -> str:
+def base_url(host: str, listener: socket.socket, tls: Tls | None = None) -> str:
     """The URL under which the API answers."""
     name = f"[{host}]" if ":" in host else host
-    return f"http://{name}:{listener.getsockname()[1]}{BASE_PATH}"
+    return f"http{'' if tls is None else 's'}://{name}:{listener.getsockname()[1]}{BASE_PATH}"
 
 
-def server(app: ReferenceApp, ready: Callable[[], None]) -> uvicorn.Server:
+def server(app: ReferenceApp, ready: Callable[[], None], tls: Tls | None = None) -> uvicorn.Server:
     """A configured uvicorn server; `ready` is called once it accepts connections."""
-    return _Server(_config(app), app, ready)
+    return _Server(_config(app, tls), app, ready)
 
 
-def _config(app: ReferenceApp) -> uvicorn.Config:
+def _config(app: ReferenceApp, tls: Tls | None = None) -> uvicorn.Config:
     grace = app.services.settings.shutdown_grace_s
     return uvicorn.Config(
         app,
@@ -95,27 +96,28 @@ def _config(app: ReferenceApp) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=round(grace + 2),
+        **({} if tls is None else tls.for_uvicorn()),
     )
 
 
-def run(app: ReferenceApp, host: str, port: int) -> None:
+def run(app: ReferenceApp, host: str, port: int, tls: Tls | None = None) -> None:
     """Serve until SIGTERM or SIGINT, on uvloop where there is one.
 
     Prints one line on stdout when the API answers.
     """
     with asyncio.Runner(loop_factory=_config(app).get_loop_factory()) as runner:
-        runner.run(_serve(app, host, port))
+        runner.run(_serve(app, host, port, tls))
 
 
-async def _serve(app: ReferenceApp, host: str, port: int) -> None:
+async def _serve(app: ReferenceApp, host: str, port: int, tls: Tls | None) -> None:
     listener = listen(host, port)
 
     def ready() -> None:
-        sys.stdout.write(f"ready {base_url(host, listener)}\n")
+        sys.stdout.write(f"ready {base_url(host, listener, tls)}\n")
         sys.stdout.flush()
 
     async with app.running():
-        await server(app, ready).serve(sockets=[listener])
+        await server(app, ready, tls).serve(sockets=[listener])
 
 
 def configure_logging() -> None:

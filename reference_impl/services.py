@@ -13,7 +13,10 @@ from reference_impl.runs import Recording, Runs
 from reference_impl.settings import Settings
 from reference_impl.store.database import Database
 from reference_impl.store.ledger import Ledger
+from reference_impl.store.sessions import Sessions
 from reference_impl.store.turns import Turns
+from reference_impl.store.usage import UsageLog
+from reference_impl.telemetry import NoTelemetry, Telemetry
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,9 @@ class Services:
     database: Database
     ledger: Ledger
     turns: Turns
+    sessions: Sessions
+    usage: UsageLog
+    telemetry: Telemetry = field(default_factory=NoTelemetry)
     runs: Runs = field(default_factory=Runs)
     turns_under_way: dict[str, Recording] = field(default_factory=dict)
     turn_gate: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from reference_impl.identity import FULL_SCOPES, AuthSettings
 
 BASE_PATH = "/api/v1"
 API_VERSION = "2026-11-01"
+API_VERSIONS = ("2026-06-01", API_VERSION)
 CONTRACT_VERSION = "1.0.0"
 
 
@@ -20,11 +23,17 @@ class Allowance:
 
 @dataclass(frozen=True)
 class Tier:
-    """The limits that a group of principals shares the shape of (never the counters)."""
+    """The limits that a group of principals shares the shape of (never the counters).
+
+    `cost` is a budget in millionths of the price list's currency, `concurrency` requests at the same time; None
+    is no such limit.
+    """
 
     name: str
     requests: Allowance
     tokens: Allowance
+    cost: Allowance | None = None
+    concurrency: int | None = None
 
 
 @dataclass(frozen=True)
@@ -34,21 +43,29 @@ class Credential:
     sha256: str
     principal: str
     tier: Tier
+    scopes: frozenset[str] = FULL_SCOPES
 
 
-PRODUCTION = Tier("production", Allowance(6000, 60), Allowance(2_000_000, 60))
-DEVELOPMENT = Tier("development", Allowance(5, 4), Allowance(400, 4))
+DAY_S = 86_400
+
+PRODUCTION = Tier(
+    "production", Allowance(6000, 60), Allowance(2_000_000, 60), Allowance(50_000_000, DAY_S), concurrency=64
+)
+DEVELOPMENT = Tier("development", Allowance(5, 4), Allowance(400, 4), Allowance(5_000_000, DAY_S))
+BUDGET = Tier("budget", Allowance(600, 60), Allowance(200_000, 60), Allowance(150, 8), concurrency=2)
 
 
-def credential(key: str, principal: str, tier: Tier) -> Credential:
+def credential(key: str, principal: str, tier: Tier, scopes: frozenset[str] = FULL_SCOPES) -> Credential:
     """The stored form of an API key."""
-    return Credential(hashlib.sha256(key.encode()).hexdigest(), principal, tier)
+    return Credential(hashlib.sha256(key.encode()).hexdigest(), principal, tier, scopes)
 
 
 DEMO_CREDENTIALS = (
     credential("sk-demo", "demo", PRODUCTION),
     credential("sk-demo-other", "other", PRODUCTION),
     credential("sk-demo-limited", "limited", DEVELOPMENT),
+    credential("sk-demo-narrow", "narrow", PRODUCTION, frozenset({"models:atlas-mini:invoke"})),
+    credential("sk-demo-budget", "budget", BUDGET),
 )
 
 
@@ -57,7 +74,8 @@ class Settings:
     """One server's configuration. Durations are seconds unless the name says otherwise.
 
     `database` is a file path, or `:memory:` for state that ends with the process.
-    `cors_origin` is an origin, `*`, or None for no CORS headers at all.
+    `cors_origin` is an origin, `*`, or None for no CORS headers at all. Beyond `max_generations` at once the
+    server is overloaded.
     """
 
     database: str = ":memory:"
@@ -68,7 +86,11 @@ class Settings:
     cors_origin: str | None = "*"
     idempotency_ttl_s: float = 86_400.0
     turn_ttl_s: float = 86_400.0
+    session_ttl_s: int = DAY_S
+    usage_retention_s: int = 30 * DAY_S
+    max_generations: int = 512
     max_body_bytes: int = 1_048_576
     sync_max_seconds: int = 60
     shutdown_grace_s: float = 3.0
     credentials: tuple[Credential, ...] = DEMO_CREDENTIALS
+    auth: AuthSettings = field(default_factory=AuthSettings)

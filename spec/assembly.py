@@ -49,6 +49,7 @@ def assemble() -> dict[str, Any]:
     components["examples"] |= {f"{e.code}.problem": _problem_example(e) for e in ERRORS.values()}
     components["responses"] = {}
     for operation in _operations(document):
+        _demand_scopes(operation, document["security"])
         _fill_responses(operation, components["responses"])
     _say_what_is_undeclared(document)
     by_area = {a.name: [r.id for r in a.requirements] for a in areas()}
@@ -59,6 +60,18 @@ def assemble() -> dict[str, Any]:
 
 def _operations(document: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
     return [item[method] for item in document["paths"].values() for method in METHODS if method in item]
+
+
+def _demand_scopes(operation: dict[str, Any], alternatives: list[dict[str, Any]]) -> None:
+    """Turn ``x-scopes`` into security requirements: every alternative, with these scopes or roles."""
+    scopes = operation.pop("x-scopes", [])
+    operation.setdefault(
+        "security",
+        [
+            {scheme: [] if scheme == "mutualTLS" else list(scopes) for scheme in alternative}
+            for alternative in alternatives
+        ],
+    )
 
 
 def _code_schema() -> dict[str, Any]:
@@ -120,7 +133,9 @@ def _say_what_is_undeclared(document: dict[str, Any]) -> None:
     responses = document["components"]["responses"]
     responses["UnknownPath"] = _error_response([ERRORS["NOT_FOUND"]], limited=True)
     responses["MethodNotAllowed"] = _error_response([ERRORS["METHOD_NOT_ALLOWED"]], limited=True)
+    responses["RetiredOperation"] = _error_response([ERRORS["GONE"]], limited=True)
     document["x-undeclared"] = {
+        "retired": {"$ref": "#/components/responses/RetiredOperation"},
         "path": {"$ref": "#/components/responses/UnknownPath"},
         "method": {"$ref": "#/components/responses/MethodNotAllowed"},
     }
@@ -156,6 +171,8 @@ def _problem_example(entry: ErrorEntry) -> dict[str, Any]:
         "retryable": entry.retryable,
         "request_id": error["request_id"],
     }
+    if "policy" in error["details"]:
+        problem["violated-policies"] = [error["details"]["policy"]]
     return {"summary": entry.meaning, "value": problem}
 
 

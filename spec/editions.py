@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from spec.assembly import METHODS
 from spec.document import load_document
 from spec.schema30 import rewrite_schemas, token
 
@@ -99,6 +100,7 @@ def _project_30(document: Mapping[str, Any]) -> tuple[dict[str, Any], list[Loss]
         projected["x-webhooks"] = projected.pop("webhooks")
         losses.append(Loss("/webhooks", "3.0 has no webhooks"))
     losses += _hide_mutual_tls(projected)
+    losses += _drop_roles(projected)
     for pointer, media in _media_types(projected, ""):
         if media.pop("itemSchema", None) is not None:
             media["schema"] = {"type": "string"}
@@ -115,6 +117,9 @@ def _without_32(document: Mapping[str, Any]) -> tuple[dict[str, Any], list[Loss]
     for index, tag in enumerate(projected.get("tags", ())):
         for name in ("summary", "parent", "kind"):
             losses += _drop(tag, name, f"/tags/{index}", f"before 3.2 a tag has no {name}")
+    for name, scheme in projected.get("components", {}).get("securitySchemes", {}).items():
+        where = f"/components/securitySchemes/{token(name)}"
+        losses += _drop(scheme, "oauth2MetadataUrl", where, "before 3.2 a scheme names no metadata")
     for pointer, item in _path_items(projected):
         for method in [m for m in ("query", "additionalOperations") if m in item]:
             item[f"x-{method}"] = item.pop(method)
@@ -144,6 +149,21 @@ def _hide_mutual_tls(projected: dict[str, Any]) -> list[Loss]:
         if scheme.get("type") == "mutualTLS":
             scheme |= {"type": "http", "scheme": "x-mutualTLS"}
             losses.append(Loss(f"/components/securitySchemes/{token(name)}", "3.0 has no mutualTLS"))
+    return losses
+
+
+def _drop_roles(projected: dict[str, Any]) -> list[Loss]:
+    """Only OAuth and OpenID Connect have scopes in 3.0; with other schemes, newer editions name roles."""
+    schemes = projected.get("components", {}).get("securitySchemes", {})
+    scoped = {name for name, scheme in schemes.items() if scheme["type"] in ("oauth2", "openIdConnect")}
+    losses = []
+    for pointer, item in _path_items(projected):
+        for method in [m for m in METHODS if "security" in item.get(m, {})]:
+            for index, alternative in enumerate(item[method]["security"]):
+                for name in [n for n, roles in alternative.items() if roles and n not in scoped]:
+                    alternative[name] = []
+                    where = f"{pointer}/{method}/security/{index}/{token(name)}"
+                    losses.append(Loss(where, "3.0 has no roles for a scheme without scopes"))
     return losses
 
 

@@ -1,4 +1,4 @@
-"""The requirements of each release, frozen: ``python -m spec.releases VERSION`` writes ``released/VERSION.json``.
+"""The requirements of each release, frozen: ``python -m spec.releases 1.0.0`` writes ``requirement_sets/1.0.0.json``.
 
 A released file is never edited, and never written again: what changes afterwards gets a new id.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from spec.catalogue import Requirement, requirements
 
-FOLDER = Path(__file__).parent / "released"
+FOLDER = Path(__file__).parent / "requirement_sets"
 
 
 def meaning(requirement: Requirement) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from conformance.checks.stream_evidence import byte_of, is_whole, typed
 from conformance.reading import Reading
@@ -60,7 +60,7 @@ def described(exchanges: Iterable[Reading]) -> list[Described]:
     return [_describe(r) for r in ai_answers(exchanges)]
 
 
-def is_count(value: object) -> bool:
+def is_count(value: object) -> TypeGuard[int]:
     """An integer of at least 0; ``true`` is none."""
     return type(value) is int and value >= 0
 

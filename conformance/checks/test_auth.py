@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from conformance.checks.challenges import bearer
 from conformance.checks.refusals import brief, decisive, expect_error, not_limited
 from conformance.reading import Probed, Reading
 from conformance.registry import check
@@ -49,7 +50,7 @@ def test_a_call_without_a_key_has_the_contract_error(auth: Probed) -> str:
     """401 UNAUTHENTICATED with a Bearer challenge that names a realm and no error."""
     reading = auth["none:chat"]
     expect_error(reading, 401, "UNAUTHENTICATED")
-    challenge = _bearer(reading)
+    challenge = bearer(reading)
     expect(
         "realm" in challenge, expected="a realm", seen=challenge, at=reading, where="header WWW-Authenticate"
     )
@@ -79,7 +80,7 @@ def test_a_wrong_key_is_an_invalid_token(auth: Probed) -> str:
     for role in ("unknown_key", "malformed_key"):
         reading = auth[role]
         expect_error(reading, 401, "UNAUTHENTICATED")
-        challenge = _bearer(reading)
+        challenge = bearer(reading)
         expect(
             challenge.get("error") == "invalid_token",
             expected='error="invalid_token"',
@@ -212,20 +213,6 @@ def _demands_a_key(auth: Probed) -> None:
     """Where a call without any credential is executed, other questions have no answer of their own."""
     if auth["none:chat"].ok:
         raise Inconclusive("the target executes calls without any credential (AUTH-01)")
-
-
-def _bearer(reading: Reading) -> dict[str, str]:
-    """The parameters of the Bearer challenge."""
-    value = reading.header("www-authenticate") or ""
-    expect(
-        re.match(r"bearer(\s|$)", value, re.I),
-        expected="a Bearer challenge",
-        seen=value or "no WWW-Authenticate",
-        at=reading,
-        where="header WWW-Authenticate",
-    )
-    found = re.findall(r"([\w-]+)\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|([\w.-]+))", value)
-    return {name.lower(): quoted or token for name, quoted, token in found}
 
 
 def _telling(reading: Reading) -> dict[str, object]:

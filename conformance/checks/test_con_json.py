@@ -223,7 +223,7 @@ def test_timestamps_and_ids_have_the_contract_form(exchanges: tuple[Reading, ...
     """Fields that end in `_at` are RFC 3339 with an offset or null; ids are short and safe in a URL."""
     times = ids = 0
     for reading in complete(exchanges):
-        if not is_json(reading.exchange.media_type) or reading.exchange.operation == "description":
+        if not is_json(reading.exchange.media_type) or _is_description(reading):
             continue
         for pointer, name, value in _fields(reading.exchange.json):
             if name.endswith("_at") and value is not None:
@@ -285,3 +285,8 @@ def _fields(document: Any) -> Iterator[tuple[str, str, Any]]:
             waiting += [(here, member) for here, _, member in members]
         elif isinstance(value, list):
             waiting += [(f"{pointer}/{index}", member) for index, member in enumerate(value)]
+
+
+def _is_description(reading: Reading) -> bool:
+    """An OpenAPI document has schemas where answers have values; a link may lead to it as well."""
+    return isinstance(reading.body, dict) and "openapi" in reading.body

@@ -71,7 +71,10 @@ def test_a_429_explains_which_limit_was_hit(exchanges: tuple[Reading, ...]) -> s
             value = details.get(name)
             _detail(reading, name, value, isinstance(value, str) and value != "", "a non-empty text")
         for name in numbers:
-            _detail(reading, name, details.get(name), _is_number(details.get(name)), "a number >= 0")
+            # What is limited at the same time has no window.
+            endless = name == "window_seconds" and details.get("unit") == "concurrent-requests"
+            good = _is_number(details.get(name)) or (endless and details.get(name) is None)
+            _detail(reading, name, details.get(name), good, "a number >= 0")
         rest = details.get("remaining", details.get("used"))
         _detail(reading, "remaining", rest, _is_number(rest), "a number >= 0 (or 'used')")
     return f"{len(refused)} answers of 429 explain themselves"
@@ -152,7 +155,7 @@ def _refused(exchanges: tuple[Reading, ...]) -> list[Reading]:
 
 
 def _waitable(exchanges: tuple[Reading, ...]) -> list[Reading]:
-    """The 429 answers that waiting helps against: neither an account without money, nor one prompt that is
+    """The 429 answers that waiting helps against: neither a vendor's account without money, nor one prompt that is
     larger than the whole limit, which a server marks as not retryable."""
     found = [r for r in _refused(exchanges) if not (_is_about_money(r) or _can_never_fit(r))]
     if not found:
@@ -161,6 +164,8 @@ def _waitable(exchanges: tuple[Reading, ...]) -> list[Reading]:
 
 
 def _is_about_money(reading: Reading) -> bool:
+    if reading.dialect.name == "contract":
+        return False  # there a budget is one of a window, which waiting renews
     return reading.error.code == "BUDGET_EXCEEDED" or str(reading.error.raw_code.value) in ACCOUNT_CODES
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from conformance import __version__
-from conformance.cli import check, explain, judge, requirements, selftest, serve
+from conformance.cli import check, dialect, explain, init, judge, requirements, selftest, serve
 
 app = typer.Typer(
     name="aiconform",
@@ -16,8 +16,9 @@ app = typer.Typer(
     epilog="Exit codes: 0 gate passed, 1 gate failed, 2 bad usage or configuration, "
     "3 target unreachable or the suite's own fault, 130 interrupted.",
 )
-for _module in (check, judge, explain, requirements, selftest):
+for _module in (check, init, judge, explain, requirements, selftest):
     app.command(_module.__name__.rpartition(".")[2])(_module.command)
+app.add_typer(dialect.app, name="dialect")
 app.command("serve", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(
     serve.command
 )

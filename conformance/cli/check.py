@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from conformance.budget import Budget
+from conformance.cli.choose import choose
+from conformance.cli.plan import print_plan
 from conformance.cli.progress import live_progress
 from conformance.cli.stop import stop
 from conformance.cli.suite import run_suite
 from conformance.dialects.model import Dialect, DialectError, load_dialect
-from conformance.gather import plan
-from conformance.registry import load_all, selected_checks
+from conformance.offers import as_declared
 from conformance.report.console import print_report
 from conformance.report.write import ReportError, write_json, write_junit
 from conformance.run_state import Settings
 from conformance.selection import Selection, SelectionError
-from conformance.target import Limits, Target, TargetError
+from conformance.target import Limits, Target, TargetError, client_certificate, oauth_client
+from conformance.wire.http import Wire
 from spec.catalogue import requirements
 
 MAX_CALLS = 80
@@ -27,12 +31,20 @@ MAX_CALLS = 80
 
 def command(
     url: Annotated[
-        str,
-        typer.Argument(metavar="URL", help="Base URL of the API, for instance http://127.0.0.1:8000/api/v1."),
-    ],
+        str | None,
+        typer.Argument(
+            metavar="[TARGET]",
+            help="Base URL of the API, for instance http://127.0.0.1:8000/api/v1, or a name in aiconform.toml "
+            "(default: its only or default target).",
+        ),
+    ] = None,
     dialect: Annotated[
-        str, typer.Option(help="Its wire format: a built-in dialect or a YAML file.")
-    ] = "contract",
+        str | None,
+        typer.Option(help="Its wire format: a built-in dialect or a YAML file (default: contract)."),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The file of targets (default: aiconform.toml).")
+    ] = None,
     key: Annotated[
         str | None, typer.Option(envvar="AICONFORM_KEY", show_envvar=True, help="Credential.")
     ] = None,
@@ -42,6 +54,36 @@ def command(
     limited_key: Annotated[
         str | None,
         typer.Option(envvar="AICONFORM_LIMITED_KEY", help="Credential whose limits may be exhausted."),
+    ] = None,
+    narrow_key: Annotated[
+        str | None, typer.Option(envvar="AICONFORM_NARROW_KEY", help="Credential with few rights.")
+    ] = None,
+    oauth_token_url: Annotated[
+        str | None,
+        typer.Option(
+            envvar="AICONFORM_OAUTH_TOKEN_URL", metavar="URL", help="Token endpoint, to judge access tokens."
+        ),
+    ] = None,
+    client_id: Annotated[
+        str | None, typer.Option(envvar="AICONFORM_CLIENT_ID", help="OAuth client (client credentials).")
+    ] = None,
+    client_secret: Annotated[
+        str | None, typer.Option(envvar="AICONFORM_CLIENT_SECRET", help="Its secret.")
+    ] = None,
+    oauth_redirect_uri: Annotated[
+        str | None, typer.Option(metavar="URI", help="A redirect URI of the client; nothing is sent there.")
+    ] = None,
+    client_cert: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Certificate (PEM) for mutual TLS.")
+    ] = None,
+    client_cert_key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Its private key (PEM).")
+    ] = None,
+    budget_key: Annotated[
+        str | None,
+        typer.Option(
+            envvar="AICONFORM_BUDGET_KEY", help="Credential with a small budget and few concurrent slots."
+        ),
     ] = None,
     model: Annotated[
         str | None, typer.Option(help="Model to call (default: the first the target lists).")
@@ -57,6 +99,18 @@ def command(
         typer.Option(
             metavar="N", help="Never send more than N requests (default: 80, unlimited for the contract)."
         ),
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Never let models process more than N tokens.")
+    ] = None,
+    max_cost: Annotated[
+        float | None,
+        typer.Option(
+            metavar="USD", min=0, help="Never spend more than this, by the price of target or dialect."
+        ),
+    ] = None,
+    max_time: Annotated[
+        float | None, typer.Option(metavar="S", min=1, help="Send nothing more after S seconds.")
     ] = None,
     timeout: Annotated[
         float, typer.Option(metavar="S", min=1, help="Longest a single call may take, body included.")
@@ -80,28 +134,39 @@ def command(
     """
     console = Console()
     try:
-        spoken, selection = load_dialect(dialect), Selection.parse(only)
+        chosen = choose(url, config)
+        spoken, selection = load_dialect(dialect or chosen.dialect), Selection.parse(only)
+        spoken = as_declared(spoken, chosen.declared)
         selection.of(requirements().values())
-        target = Target.create(
-            url,
+        flags = Target.create(
+            chosen.url,
             spoken.name,
             key=key,
             other_key=other_key,
             limited_key=limited_key,
+            narrow_key=narrow_key,
+            certificate=client_certificate(
+                str(client_cert) if client_cert else None, str(client_cert_key) if client_cert_key else None
+            ),
+            oauth=oauth_client(oauth_token_url, client_id, client_secret, oauth_redirect_uri),
+            budget_key=budget_key,
             model=model,
-            max_calls=_budget(max_calls, spoken),
+            max_calls=max_calls,
             limits=Limits(headers=min(timeout, Limits.headers), total=timeout),
             concurrency=concurrency,
             verify=not insecure,
             ca_bundle=str(ca_bundle) if ca_bundle else None,
         )
-    except (DialectError, TargetError, SelectionError) as error:
+        flags = replace(flags, budget=Budget(None, max_tokens, max_cost, max_time))
+        if dry_run:
+            print_plan(console, spoken, selection, _bounded(chosen.described(flags), spoken))
+            return
+        if ca_bundle and not ca_bundle.is_file():
+            raise TargetError(f"--ca-bundle: {ca_bundle} is not a file")
+        target = _bounded(chosen.under(flags), spoken)
+        Wire(verify=target.ca_bundle or target.verify, proxy=target.proxy)
+    except (DialectError, TargetError, SelectionError, ValueError) as error:
         stop(str(error), 2)
-    if ca_bundle and not ca_bundle.is_file():
-        stop(f"--ca-bundle: {ca_bundle} is not a file", 2)
-    if dry_run:
-        _print_plan(console, spoken, selection)
-        return
     with live_progress(Console(stderr=True), quiet=quiet) as watch:
         report = run_suite(Settings(spoken, target, selection=selection, out=out, watch=watch))
     try:
@@ -113,22 +178,22 @@ def command(
         stop(str(error), 2)
     if not quiet:
         print_report(report, console)
+        if ended := report.evidence.target.get("budget", {}).get("ended"):
+            unfinished = ", ".join(report.evidence.target["budget"]["unfinished"])
+            console.print(f"{ended}; left unfinished: {unfinished}", style="yellow", highlight=False)
         console.print(f"report: {out / 'report.html'}", highlight=False)
     raise typer.Exit(report.exit_code)
 
 
-def _budget(asked: int | None, dialect: Dialect) -> int | None:
-    return MAX_CALLS if asked is None and dialect.name != "contract" else asked
+def _bounded(target: Target, dialect: Dialect) -> Target:
+    """The target with the limit of calls that holds unless the tester sets one.
 
-
-def _print_plan(console: Console, dialect: Dialect, selection: Selection) -> None:
-    load_all()
-    wanted = selection.of(requirements().values())
-    planned = plan(selected_checks(r.id for r in wanted).values(), dialect)
-    for probe in planned.probes:
-        console.print(
-            f"{probe.name:24} at most {probe.calls:3} calls {probe.tokens:6} tokens", highlight=False
+    Raises:
+        TargetError: a cost is limited, and nobody knows the price.
+    """
+    if target.budget.cost is not None and not (target.price or dialect.price):
+        raise TargetError(
+            "--max-cost needs a price: write price = {input = USD, output = USD} (a million tokens) in aiconform.toml"
         )
-    for record in planned.skipped:
-        console.print(f"{record.name:24} left out: {record.reason}", highlight=False, style="dim")
-    console.print(f"{'in all':24} at most {planned.calls:3} calls {planned.tokens:6} tokens", style="bold")
+    limited = target.max_calls is not None or dialect.name == "contract"
+    return target if limited else replace(target, max_calls=MAX_CALLS)

@@ -14,11 +14,28 @@ def demo(options: list[str]) -> None:
     """Start the reference on an SQLite file of its own and run ``aiconform check`` on it."""
     with (
         tempfile.TemporaryDirectory(prefix="aiconform-") as folder,
-        local_server("reference_impl", "--db", str(Path(folder) / "state.sqlite")) as url,
+        local_server(
+            "reference_impl", "--db", str(Path(folder) / "state.sqlite"), "--jwt-leeway-s", "1"
+        ) as url,
     ):
-        keys = ["--key", "sk-demo", "--other-key", "sk-demo-other", "--limited-key", "sk-demo-limited"]
-        sys.argv = ["aiconform", "check", url, *keys, *options]
+        sys.argv = ["aiconform", "check", url, *_credentials(url), *options]
         main()
+
+
+def _credentials(url: str) -> list[str]:
+    """Keys and client that the reference ships with, for demonstration and tests."""
+    given = {
+        "--key": "sk-demo",
+        "--other-key": "sk-demo-other",
+        "--limited-key": "sk-demo-limited",
+        "--narrow-key": "sk-demo-narrow",
+        "--budget-key": "sk-demo-budget",
+        "--oauth-token-url": url.removesuffix("/api/v1") + "/oauth/token",
+        "--client-id": "demo-service",
+        "--client-secret": "demo-service-secret",
+        "--oauth-redirect-uri": "http://127.0.0.1:8765/callback",
+    }
+    return [text for pair in given.items() for text in pair]
 
 
 if __name__ == "__main__":

@@ -55,6 +55,10 @@ STREAM_FACTS = (
 )
 
 
+#: Facts of one entry in a list of models. ``context_window`` is in tokens.
+MODEL_FACTS = ("id", "context_window")
+
+
 @dataclass(frozen=True, slots=True)
 class Fact:
     """A value and where it was found: a JSON Pointer, or ``header NAME``.
@@ -81,6 +85,14 @@ class Placed:
     event: int
     value: Any
     t: float
+
+
+@dataclass(frozen=True, slots=True)
+class ListedModel:
+    """One entry of a list of models; ``context_window`` in tokens, None if the vendor does not publish it."""
+
+    id: str
+    context_window: int | None = None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from conformance.dialects.facts import ErrorFacts, Fact, Facts, Placed, StreamFacts
+from conformance.dialects.facts import ErrorFacts, Fact, Facts, ListedModel, Placed, StreamFacts
 from conformance.dialects.model import Classification, Dialect, ErrorRules, StreamRules, Terminal
 from conformance.dialects.rules import Rule
 from conformance.evidence import NOT_JSON, Exchange
@@ -40,6 +40,19 @@ def read_stream(dialect: Dialect, exchange: Exchange) -> StreamFacts:
     for index, event in enumerate(exchange.sse.events):
         reader.take(index, event)
     return reader.result()
+
+
+def read_models(dialect: Dialect, exchange: Exchange) -> tuple[ListedModel, ...]:
+    """The models that an answer lists, in its order; an entry without an id is none."""
+    document = None if exchange.json is NOT_JSON else exchange.json
+    found: list[ListedModel] = []
+    for _, entry in dialect.models.each.find(document):
+        facts = {name: rule.read(entry, exchange).value for name, rule in dialect.models.facts.items()}
+        name, window = facts["id"], facts["context_window"]
+        if isinstance(name, str) and name:
+            whole = isinstance(window, int) and not isinstance(window, bool) and window > 0
+            found.append(ListedModel(name, window if whole else None))
+    return tuple(found)
 
 
 # ---- errors
@@ -125,8 +138,8 @@ class _StreamReader:
 
     def take(self, index: int, event: SseEvent) -> None:
         rules, terminal = self.rules, self.rules.terminal
-        name, data, t = event.event, event.data, event.t
-        is_terminal = data == terminal.data if terminal.data is not None else name == terminal.event
+        name, data, t = self._name(event), event.data, event.t
+        is_terminal = data == terminal.data if terminal.data is not None else name in terminal.events
         if is_terminal:
             self.terminals.append(index)
         if data in rules.sentinels or (is_terminal and terminal.data is not None):
@@ -146,10 +159,17 @@ class _StreamReader:
         if not (known and says):
             self.ignored.append(index)
 
+    def _name(self, event: SseEvent) -> str:
+        """The name in the data, where the format has it there, else that of the ``event`` field."""
+        if self.rules.name is None or event.json is NOT_JSON:
+            return event.event
+        found = self.rules.name.find(event.json)
+        return found[0][1] if found and isinstance(found[0][1], str) else event.event
+
     def _finishes(self, index: int, document: Any) -> bool:
         """Whether the event is the finish event of a grammar without a terminal of its own."""
         after = self.rules.terminal.eof_after
-        if after is None or not after.find(document):
+        if after is None or not after.has_value(document):
             return False
         self.terminals.append(index)
         return True
@@ -165,7 +185,8 @@ class _StreamReader:
             if fact_name.startswith("usage."):
                 if isinstance(value, int) and not isinstance(value, bool):
                     usage[fact_name.removeprefix("usage.")] = value
-            elif fact_name != "text_delta" or (isinstance(value, str) and value != ""):
+            elif value != "" and (fact_name != "text_delta" or isinstance(value, str)):
+                # Azure's first event has an empty id and model: nothing is said there.
                 self.found[fact_name].append(Placed(index, value, t))
             says = True
         if usage:
@@ -204,8 +225,8 @@ def terminal_name(terminal: Terminal) -> str:
     """The stream's end in words, for messages."""
     if terminal.data is not None:
         return terminal.data
-    if terminal.event is not None:
-        return f"event {terminal.event}"
+    if terminal.events:
+        return f"event {' or '.join(terminal.events)}"
     return "the end of the response after the finish event"
 
 

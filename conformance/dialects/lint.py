@@ -15,6 +15,9 @@ NEEDS: Mapping[str, str] = {
     "models": "models",
     "description": "description",
     "errors": "errors",
+    "context": "session_create",
+    "estimation": "estimate",
+    "usage.query": "usage",
 }
 
 

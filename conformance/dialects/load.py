@@ -9,7 +9,14 @@ from importlib.resources import files
 from pathlib import Path as FilePath
 from typing import Any, TypeVar
 
-from conformance.dialects.facts import ANSWER_FACTS, ERROR_FACTS, HEADER_FACTS, STREAM_FACTS
+from conformance.budget import Price
+from conformance.dialects.facts import (
+    ANSWER_FACTS,
+    ERROR_FACTS,
+    HEADER_FACTS,
+    MODEL_FACTS,
+    STREAM_FACTS,
+)
 from conformance.dialects.model import (
     PARAMETERS,
     Auth,
@@ -18,8 +25,10 @@ from conformance.dialects.model import (
     DialectError,
     ErrorRules,
     Messages,
+    ModelRules,
     Offer,
     Operation,
+    Parameter,
     StreamError,
     StreamRules,
     Terminal,
@@ -32,6 +41,12 @@ from conformance.dialects.yaml_file import merge_patch, read_yaml
 
 Compiled = TypeVar("Compiled")
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
+LISTED_MODELS: Mapping[str, Any] = {
+    "each": "$.data[*]",
+    "id": "$.id",
+    "context_window": ["$.context_window", "$.context_length", "$.max_model_len", "$.max_context_length"],
+}
+"""Where OpenAI, vLLM and most others list their models: what a dialect without ``models`` means."""
 
 
 @cache
@@ -115,6 +130,10 @@ def _dialect(raw: Mapping[str, Any]) -> Dialect:
         error=error,
         stream=_stream(raw["stream"], error),
         provocations=raw.get("provocations", {}),
+        models=_models({**LISTED_MODELS, **raw.get("models", {})}),
+        parameters={name: Parameter(**spec) for name, spec in raw.get("parameters", {}).items()},
+        price=Price(**raw["price"]) if "price" in raw else None,
+        oauth=raw.get("oauth", {}),
     )
 
 
@@ -124,6 +143,12 @@ def _offer(spec: Any) -> Offer:
 
 def _messages(raw: Mapping[str, Any]) -> Messages:
     return Messages(raw.get("item"), raw.get("roles", {}), raw.get("system") == "apart")
+
+
+def _models(raw: Mapping[str, Any]) -> ModelRules:
+    each = _path(raw, "each", "/models")
+    assert each is not None
+    return ModelRules(each, _rules(raw, MODEL_FACTS, "/models"))
 
 
 def _at(place: str, compile_: Callable[[Any], Compiled], spec: Any) -> Compiled:
@@ -170,7 +195,7 @@ def _stream(raw: Mapping[str, Any], error: ErrorRules) -> StreamRules:
         facts=facts,
         terminal=Terminal(
             data=terminal.get("data"),
-            event=terminal.get("event"),
+            events=_names(terminal.get("event")),
             eof_after=_path(terminal, "eof_after", "/stream/terminal"),
         ),
         sentinels=frozenset(raw.get("sentinels", ())),
@@ -178,7 +203,12 @@ def _stream(raw: Mapping[str, Any], error: ErrorRules) -> StreamRules:
         known=frozenset(raw.get("known", ())),
         error=_stream_error(raw["error"], error) if "error" in raw else None,
         unsupported=frozenset(name for name, rule in facts.items() if rule.unsupported is not None),
+        name=_path(raw, "name", "/stream"),
     )
+
+
+def _names(spec: str | Sequence[str] | None) -> tuple[str, ...]:
+    return (spec,) if isinstance(spec, str) else tuple(spec or ())
 
 
 def _stream_error(raw: Mapping[str, Any], answer: ErrorRules) -> StreamError:

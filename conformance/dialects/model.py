@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path as FilePath
 from typing import Any, Literal
 
+from conformance.budget import Price
 from conformance.dialects.paths import Path
 from conformance.dialects.rules import Rule
 from conformance.evidence import Principal
@@ -32,6 +33,10 @@ PARAMETERS = (
     "min_confidence",
     "turn_id",
     "code",
+    "session_id",
+    "context_policy",
+    "ttl_seconds",
+    "trace_id",
 )
 
 
@@ -60,10 +65,27 @@ class Operation:
 
 @dataclass(frozen=True)
 class Auth:
-    """Where the credential goes: ``value`` holds ``{key}``."""
+    """Where the credential goes: into a header or a query parameter, exactly one; ``value`` holds ``{key}``."""
 
-    header: str
     value: str
+    header: str | None = None
+    query: str | None = None
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """What the vendor demands of a call parameter: a value where the call gives none, and the least it takes."""
+
+    default: Any = None
+    minimum: float | None = None
+
+
+@dataclass(frozen=True)
+class ModelRules:
+    """Where a list of models has its entries (``each``), and the facts of one (every name of ``MODEL_FACTS``)."""
+
+    each: Path
+    facts: Mapping[str, Rule]
 
 
 @dataclass(frozen=True)
@@ -127,10 +149,10 @@ class StreamError:
 
 @dataclass(frozen=True)
 class Terminal:
-    """How a whole stream ends. Exactly one is set."""
+    """How a whole stream ends. Exactly one is set; of ``events``, any one is the end."""
 
     data: str | None = None
-    event: str | None = None
+    events: tuple[str, ...] = ()
     eof_after: Path | None = None
 
 
@@ -140,6 +162,7 @@ class StreamRules:
 
     ``sentinels``: data that is no JSON but belongs to the format. ``error`` None: there is no error event.
     ``known``: names of the events that must carry JSON (empty: all). ``ignore``: events without meaning.
+    ``name``: where the data has the name of its event, if that counts and not the ``event`` field of SSE.
     """
 
     facts: Mapping[str, Rule]
@@ -149,6 +172,7 @@ class StreamRules:
     known: frozenset[str]
     error: StreamError | None
     unsupported: frozenset[str]
+    name: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -157,6 +181,7 @@ class Dialect:
 
     ``answer`` and ``headers`` have a rule for every name of ``ANSWER_FACTS`` and ``HEADER_FACTS``.
     ``provocations``: call parameters (:data:`PARAMETERS`) that trigger a rare behaviour.
+    ``oauth``: form parameters that make an authorization server do what is rare.
     """
 
     name: str
@@ -173,6 +198,10 @@ class Dialect:
     error: ErrorRules
     stream: StreamRules
     provocations: Mapping[str, Mapping[str, Any]]
+    models: ModelRules
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    price: Price | None = None
+    oauth: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def offer(self, capability: str) -> Offer:
         """The offer of a capability, or of its parent (``rate_limits`` for ``rate_limits.tokens``)."""
@@ -184,9 +213,18 @@ class Dialect:
         return Offer("offered") if capability == "core" else Offer("not_offered")
 
     def auth_headers(self, target: Target, principal: Principal) -> tuple[tuple[str, str], ...]:
-        """The credential's header; empty for ``none`` and for a principal without a key."""
+        """The credential's header; empty for ``none``, for a principal without a key, and if it goes elsewhere."""
+        found = self._credential(target, principal)
+        return ((self.auth.header, found),) if found and self.auth.header else ()
+
+    def auth_query(self, target: Target, principal: Principal) -> tuple[tuple[str, str], ...]:
+        """The credential as query parameter, if that is where the vendor wants it."""
+        found = self._credential(target, principal)
+        return ((self.auth.query, found),) if found and self.auth.query else ()
+
+    def _credential(self, target: Target, principal: Principal) -> str | None:
         key = target.keys.get(principal)
-        return ((self.auth.header, self.auth.value.replace("{key}", key)),) if key else ()
+        return self.auth.value.replace("{key}", key) if key else None
 
 
 def builtin_dialects() -> list[str]:

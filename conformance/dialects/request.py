@@ -38,8 +38,11 @@ def build_request(
     found = dialect.operations.get(operation)
     if found is None:
         raise UnsupportedOperation(f"the dialect {dialect.name} has no operation {operation}")
+    params = settled(dialect, params)
     values = {**params, **_conversation(dialect.messages, params)}
-    url = target.base_url.rstrip("/") + _path(found.path, values, operation) + _query(found.query, values)
+    url = target.base_url.rstrip("/") + _path(found.path, values, operation)
+    query = [(name, _text(v)) for name, v in _members(found.query, values) if v is not _ABSENT]
+    url = with_query(url, (*query, *dialect.auth_query(target, principal)))
     headers = _headers({**dialect.request_headers, **found.headers}, values)
     body = b""
     if found.body is not None:
@@ -47,6 +50,18 @@ def build_request(
         body = _json({k: v for k, v in _members(found.body, values) if v is not _ABSENT})
     headers.extend(dialect.auth_headers(target, principal))
     return Sent(found.method, url, _overridden(headers, target.headers), body)
+
+
+def settled(dialect: Dialect, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters as the vendor takes them: its defaults filled in, a number below its minimum raised to it."""
+    found = dict(params)
+    for name, demanded in dialect.parameters.items():
+        value = found.get(name)
+        if value is None and demanded.default is not None:
+            found[name] = demanded.default
+        elif isinstance(value, int | float) and value > 0 and demanded.minimum is not None:
+            found[name] = max(value, demanded.minimum)
+    return found
 
 
 # ---- templates
@@ -97,9 +112,11 @@ def _path(template: str, values: Mapping[str, Any], operation: str) -> str:
     return str(filled)
 
 
-def _query(template: Mapping[str, Any], values: Mapping[str, Any]) -> str:
-    pairs = [(name, _text(v)) for name, v in _members(template, values) if v is not _ABSENT]
-    return "?" + urlencode(pairs, quote_via=quote, errors="surrogatepass") if pairs else ""
+def with_query(url: str, pairs: tuple[tuple[str, str], ...]) -> str:
+    """The URL with these parameters added to its query, percent-encoded."""
+    if not pairs:
+        return url
+    return url + ("&" if "?" in url else "?") + urlencode(pairs, quote_via=quote, errors="surrogatepass")
 
 
 def _headers(template: Mapping[str, str], values: Mapping[str, Any]) -> Headers:

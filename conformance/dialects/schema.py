@@ -31,7 +31,12 @@ def first_problem(document: Any) -> str | None:
 
     A misspelt key comes first: it explains whatever else is wrong.
     """
-    errors = list(_validator().iter_errors(document))
+    return problem_in(document, _validator())
+
+
+def problem_in(document: Any, validator: Draft202012Validator) -> str | None:
+    """As :func:`first_problem`, for a document of another kind."""
+    errors = list(validator.iter_errors(document))
     if not errors:
         return None
     unknown = (error for error in errors if error.validator == "additionalProperties")

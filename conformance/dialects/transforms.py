@@ -32,6 +32,11 @@ def to_text(value: Any, now: float = 0.0) -> str:
     raise Refused(value)
 
 
+def to_last_segment(value: Any, now: float = 0.0) -> str:
+    """What follows the last ``/`` of a resource name such as ``models/gemini-2.0-flash`` (AIP-122)."""
+    return to_text(value).rpartition("/")[2]
+
+
 def to_int(value: Any, now: float = 0.0) -> int:
     """An integer, or a string of decimal digits with an optional sign, as HTTP fields carry it."""
     if isinstance(value, int) and not isinstance(value, bool):
@@ -140,6 +145,7 @@ CONVERSIONS: Mapping[str, Convert] = {
     "int": to_int,
     "number": to_number,
     "boolean": to_boolean,
+    "last_segment": to_last_segment,
 }
 SECONDS: Mapping[str, Convert] = {
     "number": to_number,

@@ -12,8 +12,7 @@ async def baseline(session: Session) -> None:
     if "models" in session.dialect.operations:
         models = await session.call("models", "models")
         if session.target.model is None:
-            listed = models.body.get("data") if isinstance(models.body, dict) else None
-            first = listed[0] if isinstance(listed, list) and listed else None
-            if isinstance(first, dict) and isinstance(first.get("id"), str):
-                session.use_model(first["id"])
+            listed = models.models
+            if listed:
+                session.use_model(listed[0].id)
     await session.call("chat", "chat", prompt="Name three colours.", max_output_tokens=32)

@@ -16,8 +16,6 @@ LARGEST_WINDOW = 16_384
 
 PROVOKED = ("content_filter_input", "content_filter_output", "model_timeout", "overloaded", "tool_failure")
 
-_WINDOW_FIELDS = ("context_window", "context_length", "max_model_len", "max_context_length")
-
 
 @probe(calls=1, tokens=60)
 async def unknown_model(session: Session) -> None:
@@ -110,12 +108,4 @@ async def _window(session: Session) -> tuple[str | None, int]:
 
 def windows(listed: Reading) -> dict[str, int]:
     """Context windows in tokens by model id, as far as a model list publishes them."""
-    body = listed.body if isinstance(listed.body, dict) else {}
-    models = body.get("data")
-    return {
-        str(m["id"]): m[field]
-        for m in (models if isinstance(models, list) else [])
-        if isinstance(m, dict) and "id" in m
-        for field in _WINDOW_FIELDS
-        if isinstance(m.get(field), int) and m[field] > 0
-    }
+    return {m.id: m.context_window for m in listed.models if m.context_window is not None}

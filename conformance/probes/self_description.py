@@ -18,7 +18,5 @@ async def self_description(session: Session) -> None:
     if "models" not in session.dialect.operations:
         return
     listed = await session.call("models", "models")
-    data = listed.body.get("data") if isinstance(listed.body, dict) else None
-    first = data[0].get("id") if isinstance(data, list) and data and isinstance(data[0], dict) else None
-    if isinstance(first, str) and "model" in session.dialect.operations:
-        await session.call("model", "model", model=first)
+    if listed.models and "model" in session.dialect.operations:
+        await session.call("model", "model", model=listed.models[0].id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 from conformance.probes.shaping import path_of
@@ -14,6 +15,8 @@ UNSUPPORTED_VERSION = "1999-01-01"
 UNKNOWN_PATH_VERSION = "v999"
 MODELS_TRIED = 3
 ALIASES_TRIED = 3
+PAIRED = 2
+"""Pinned models that are also asked for in another interface version than the newest."""
 
 _PATH_VERSION = re.compile(r"/v[0-9]+(?=/)")
 
@@ -31,22 +34,35 @@ async def interface_version(session: Session) -> None:
     await session.raw("GET", _unknown_version(session), "unknown_path_version")
 
 
-@probe(calls=1 + MODELS_TRIED + ALIASES_TRIED, operations=("models", "capabilities"), tokens=200)
+@probe(calls=2 + MODELS_TRIED + ALIASES_TRIED + PAIRED, operations=("models", "capabilities"), tokens=200)
 async def model_versions(session: Session) -> None:
-    """One short answer from each of the first models, asked for by id and by alias."""
+    """One short answer from each of the first models, by id and by alias; of some also in an older interface.
+
+    Roles: ``pinned:MODEL``, ``alias:NAME``, ``older:VERSION:MODEL``.
+    """
     if session.dialect.name != "contract":
         raise ProbeSkipped("only the contract's own format tells ids, aliases and pinning of models apart")
     listed = await session.call("models", "models")
-    models = _models(listed.body)
-    pinned = [m["id"] for m in models if m.get("pinned") is True and isinstance(m.get("id"), str)]
+    models = living_models(listed.body)
+    pinned = [m["id"] for m in models if m.get("pinned") is True]
     listings = [m["aliases"] for m in models if isinstance(m.get("aliases"), list)]
     aliases = [alias for listing in listings for alias in listing if isinstance(alias, str)]
+    capabilities = await session.call("capabilities", "capabilities", principal="none")
+    published = capabilities.body.get("api_versions") if isinstance(capabilities.body, dict) else None
+    versions = [v for v in published if isinstance(v, str)] if isinstance(published, list) else []
+    short: dict[str, Any] = {"prompt": "Say yes.", "max_output_tokens": 4}
+    older = [
+        session.call("chat", f"older:{v}:{name}", model=name, headers={"API-Version": v}, **short)
+        for v in versions[-2:-1]
+        for name in pinned[:PAIRED]
+    ]
     await asyncio.gather(
+        *older,
         *(
-            session.call("chat", f"{kind}:{name}", model=name, prompt="Say yes.", max_output_tokens=4)
+            session.call("chat", f"{kind}:{name}", model=name, **short)
             for kind, names in (("pinned", pinned[:MODELS_TRIED]), ("alias", aliases[:ALIASES_TRIED]))
             for name in names
-        )
+        ),
     )
 
 
@@ -60,6 +76,16 @@ def _unknown_version(session: Session) -> str:
     return f"/../{UNKNOWN_PATH_VERSION}{path}"
 
 
-def _models(body: Any) -> list[dict[str, Any]]:
+def living_models(body: Any) -> list[dict[str, Any]]:
+    """The models of a list that can be asked for: their id is a text, and their sunset is not past."""
     data = body.get("data") if isinstance(body, dict) else None
-    return [m for m in data if isinstance(m, dict)] if isinstance(data, list) else []
+    listed = [m for m in data if isinstance(m, dict)] if isinstance(data, list) else []
+    return [m for m in listed if isinstance(m.get("id"), str) and not _is_past(m.get("sunset_at"))]
+
+
+def _is_past(date: object) -> bool:
+    try:
+        at = datetime.fromisoformat(date) if isinstance(date, str) else None
+    except ValueError:
+        return False
+    return at is not None and at.tzinfo is not None and at < datetime.now(UTC)

@@ -10,14 +10,20 @@ from conformance.evidence import Exchange
 
 _IMPLIED = {"host", "content-length", "user-agent", "accept-encoding", "connection"}
 _CREDENTIALS = {"authorization", "proxy-authorization", "api-key", "x-api-key", "x-goog-api-key"}
-_KEYS = {"main": "AICONFORM_KEY", "other": "AICONFORM_OTHER_KEY", "limited": "AICONFORM_LIMITED_KEY"}
+_KEYS = {
+    "main": "AICONFORM_KEY",
+    "other": "AICONFORM_OTHER_KEY",
+    "limited": "AICONFORM_LIMITED_KEY",
+    "narrow": "AICONFORM_NARROW_KEY",
+    "budget": "AICONFORM_BUDGET_KEY",
+}
 _REDACTED = re.compile(r"([A-Za-z0-9-]+ )?\[redacted \d+ chars\]")
 _LONGEST = 2000
 
 
 def curl_line(exchange: Exchange) -> str:
-    """A printable shell command (bash, zsh, ksh) for one exchange. Its credential is one of the variables
-    ``$AICONFORM_KEY``, ``$AICONFORM_OTHER_KEY`` and ``$AICONFORM_LIMITED_KEY``."""
+    """A printable shell command (bash, zsh, ksh) for one exchange. Its credential is a variable, such as
+    ``$AICONFORM_KEY`` or ``$AICONFORM_LIMITED_KEY``."""
     sent = exchange.sent
     words = ["curl", "-isS", *_options(exchange)]
     names = {name.lower() for name, _ in sent.headers}

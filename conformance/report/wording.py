@@ -27,7 +27,7 @@ MEANING: Mapping[Result, str] = {
 }
 _REMEDY_BY_METHOD = {
     "provoked": "Declare a provocation that triggers this behaviour, in the dialect.",
-    "two-principals": "Give a second credential: --other-key, or --limited-key where limits are exhausted.",
+    "two-principals": "Give a second credential: --other-key, or --limited-key for limits, or --narrow-key for scopes.",
     "timed": "Run again from a quiet machine near the target: this rests on timing.",
     "load": "Shows only under load: run the load test.",
     "document": "Needs the machine-readable description that the target publishes.",

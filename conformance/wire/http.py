@@ -16,10 +16,10 @@ from typing import Any, Self
 import httpx
 
 from conformance.evidence import FailureKind, Sent
-from conformance.target import Limits
+from conformance.target import ClientCertificate, Limits
 from conformance.wire.connection import ConnectError, Connection, connect, explain
 from conformance.wire.lag import LagMonitor
-from conformance.wire.proxy import Proxy, open_tunnel, proxy_for
+from conformance.wire.proxy import Proxy, open_tunnel, parse_proxy, proxy_for
 from conformance.wire.recording import Recording, Stop
 from conformance.wire.request import complete_headers, head, parse_url, port_of, same_origin
 from conformance.wire.roundtrip import HangUp, Response, send_all
@@ -55,7 +55,9 @@ class Wire:
     """All HTTP of one run.
 
     ``verify``: False accepts any certificate, a path names a CA bundle (or ``ValueError``).
-    ``trust_env``: use the environment's proxies. ``connections``: so many exchanges at a time, others wait.
+    ``certificate`` is shown to servers that ask for one (``OSError`` if it cannot be read).
+    ``trust_env``: use the environment's proxies; ``proxy``: this one, for every host (or ``ValueError``).
+    ``connections``: so many exchanges at a time, others wait.
     """
 
     def __init__(
@@ -63,12 +65,17 @@ class Wire:
         *,
         verify: bool | str | ssl.SSLContext = True,
         trust_env: bool = False,
+        proxy: str | None = None,
         connections: int = MAX_CONNECTIONS,
+        certificate: ClientCertificate | None = None,
     ) -> None:
         self._verify, self._trust_env = verify, trust_env
+        self._proxy = parse_proxy(proxy, "proxy") if proxy else None
         self._slots = asyncio.Semaphore(connections)
         self._lag = LagMonitor()
-        self._context = tls_context(verify) if isinstance(verify, str) else None
+        self._context = tls_context(verify) if isinstance(verify, str) or certificate else None
+        if certificate is not None and self._context is not None:
+            self._context.load_cert_chain(certificate.certificate, certificate.key)
 
     async def __aenter__(self) -> Self:
         return self
@@ -165,7 +172,7 @@ class Wire:
 
     async def _open(self, url: httpx.URL, progress: _Progress) -> tuple[Connection, Proxy | None]:
         host, port = url.raw_host.decode("ascii"), port_of(url)
-        proxy = proxy_for(url.scheme, host) if self._trust_env else None
+        proxy = self._proxy or (proxy_for(url.scheme, host) if self._trust_env else None)
         connection = await connect(*((proxy.host, proxy.port) if proxy else (host, port)))
         try:
             if url.scheme == "https":

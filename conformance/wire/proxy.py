@@ -27,13 +27,21 @@ def proxy_for(scheme: str, host: str) -> Proxy | None:
     url = proxies.get(scheme) or proxies.get("all")
     if not url or urllib.request.proxy_bypass(host):
         return None
+    try:
+        return parse_proxy(url, f"{scheme} proxy of the environment")
+    except ValueError as error:
+        raise ConnectError("connect", str(error)) from None
+
+
+def parse_proxy(url: str, what: str) -> Proxy:
+    """The proxy that a URL names. Raises ``ValueError`` (without the URL, which may hold a password)."""
     parts = urlsplit(url if "://" in url else f"http://{url}")
     try:
         port = parts.port or 80
     except ValueError:
         port = 0
     if parts.scheme != "http" or not parts.hostname or not port:
-        raise ConnectError("connect", f"the {scheme} proxy of the environment is not an http://host:port URL")
+        raise ValueError(f"the {what} is not an http://host:port URL")
     authorization = None
     if parts.username is not None:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import secrets
 import time
 from collections.abc import AsyncGenerator
@@ -11,11 +12,21 @@ from typing import Any
 
 from starlette.responses import Response
 
+from reference_impl.accounting import account, admit, failed
+from reference_impl.api.context import Turn, begin, finish, keep, preview, taking_turn
 from reference_impl.api.failures import contract_error
+from reference_impl.api.notices import note_model
 from reference_impl.api.once import REPLAYED, claim, holding, once
-from reference_impl.api.prompts import chat_call
+from reference_impl.api.prompts import chosen_model
 from reference_impl.api.stream import Answer, events, record, stream_response
-from reference_impl.engine.base import Call, EngineError, Finish, FinishReason, ModelTimeoutError
+from reference_impl.engine.base import (
+    Call,
+    EngineError,
+    Finish,
+    FinishReason,
+    ModelTimeoutError,
+    OverloadedError,
+)
 from reference_impl.exchange import Exchange
 from reference_impl.http.answers import JSON, encode, stored_answer
 from reference_impl.http.dispatch import Handler
@@ -24,6 +35,7 @@ from reference_impl.policies.events import split_blocks
 from reference_impl.policies.idempotency import Ticket
 from reference_impl.policies.metadata import AnswerFacts, Usage
 from reference_impl.policies.negotiation import EVENT_STREAM
+from reference_impl.policies.scopes import model_scopes
 from reference_impl.runs import Recording
 from reference_impl.services import Services
 from reference_impl.store.ledger import StoredAnswer
@@ -35,14 +47,20 @@ def operations(services: Services) -> dict[str, Handler]:
     async def chat(exchange: Exchange, payload: dict[str, Any]) -> Response:
         streamed, deferred = payload.get("stream", False), payload.get("deferred", False)
         require_media_type(services, exchange, EVENT_STREAM if streamed else JSON)
-        call = chat_call(services.engine, payload)
+        model = chosen_model(payload)
+        services.policies.scopes.require(exchange, *model_scopes(model))
+        note_model(exchange, model)
+        # What its session holds is looked at when the request is executed: a replay must not depend on it.
+        prepared = None if "session_id" in payload else await preview(services, exchange, payload)
         if streamed:
-            return await streamed_answer(services, exchange, payload, call)
+            return await streamed_answer(services, exchange, payload, prepared)
 
         async def execute(ticket: Ticket | None) -> StoredAnswer:
             if deferred:
-                return await _defer(services, exchange, payload, call, ticket)
-            return await _complete(services, exchange, call, ticket)
+                turn = prepared or await preview(services, exchange, payload)
+                return await _defer(services, exchange, payload, turn, ticket)
+            async with taking_turn(services, exchange, payload, prepared) as turn:
+                return await _complete(services, exchange, turn, ticket)
 
         return await once(services, exchange, payload, execute)
 
@@ -62,8 +80,10 @@ def require_media_type(services: Services, exchange: Exchange, media_type: str) 
 
 async def admit_call(services: Services, exchange: Exchange, call: Call) -> None:
     """Everything that can refuse a call before its first token."""
-    await services.policies.limits.admit_tokens(exchange, call.input_tokens)
+    await admit(services, exchange, call.model, call.input_tokens)
     try:
+        if services.engine.gauge.active >= services.settings.max_generations:
+            raise OverloadedError
         await services.engine.admit(call)
     except EngineError as failure:
         raise contract_error(failure) from failure
@@ -80,15 +100,17 @@ async def replay(blocks: list[bytes]) -> AsyncGenerator[bytes, None]:
         yield block
 
 
-def _extra(ticket: Ticket | None) -> dict[str, Any]:
-    return {} if ticket is None else {"idempotency": ticket.metadata}
+def _extra(turn: Turn, ticket: Ticket | None) -> dict[str, Any]:
+    context = {"context": turn.context}
+    return context if ticket is None else {**context, "idempotency": ticket.metadata}
 
 
 async def _complete(
-    services: Services, exchange: Exchange, call: Call, ticket: Ticket | None
+    services: Services, exchange: Exchange, turn: Turn, ticket: Ticket | None
 ) -> StoredAnswer:
-    text, reason, usage = await whole_answer(services, exchange, call)
-    facts = AnswerFacts(call.model, usage, _extra(ticket))
+    text, reason, usage = await whole_answer(services, exchange, turn.call, turn.requested)
+    await keep(services, turn, text)
+    facts = AnswerFacts(turn.call.model, usage, _extra(turn, ticket))
     content = {
         "id": new_chat_id(),
         "message": {"role": "assistant", "content": text},
@@ -98,11 +120,15 @@ async def _complete(
     return StoredAnswer(200, JSON, encode(content))
 
 
-async def whole_answer(services: Services, exchange: Exchange, call: Call) -> tuple[str, FinishReason, Usage]:
-    """Admit, generate to the end and charge for it."""
+async def whole_answer(
+    services: Services, exchange: Exchange, call: Call, requested: str | None = None
+) -> tuple[str, FinishReason, Usage]:
+    """Admit, generate to the end and account for it; `requested` is the model's name in the request."""
     await admit_call(services, exchange, call)
     text, reason, usage = await _generate(services, exchange, call)
-    await services.policies.limits.charge(exchange, usage.total)
+    await account(
+        services, exchange, call.model, usage, operation="chat", outcome=reason, requested=requested
+    )
     return text, reason, usage
 
 
@@ -118,20 +144,24 @@ async def _generate(services: Services, exchange: Exchange, call: Call) -> tuple
                 else:
                     tokens.append(item)
     except EngineError as failure:
-        raise contract_error(failure) from failure
+        error = contract_error(failure)
+        failed(services, exchange, call, "chat", error.code)
+        raise error from failure
     except TimeoutError as late:
-        raise contract_error(ModelTimeoutError(limit_s * 1000, exchange.elapsed_ms)) from late
+        error = contract_error(ModelTimeoutError(limit_s * 1000, exchange.elapsed_ms))
+        failed(services, exchange, call, "chat", error.code)
+        raise error from late
     return "".join(tokens), finish.reason, Usage.of(finish.counts, call.input_tokens, len(tokens))
 
 
 async def _defer(
-    services: Services, exchange: Exchange, payload: dict[str, Any], call: Call, ticket: Ticket | None
+    services: Services, exchange: Exchange, payload: dict[str, Any], turn: Turn, ticket: Ticket | None
 ) -> StoredAnswer:
     turn_id = f"turn_{secrets.token_hex(16)}"
     await services.turns.add(turn_id, exchange.caller.name, payload, services.settings.turn_ttl_s)
     link = exchange.link(f"/chat/stream?turn_id={turn_id}")
     # Nothing has run yet: the stream of the turn reports, and is charged, what the answer takes.
-    facts = AnswerFacts(call.model, Usage(), _extra(ticket))
+    facts = AnswerFacts(turn.call.model, Usage(), _extra(turn, ticket))
     content = {
         "turn_id": turn_id,
         "status": "queued",
@@ -142,28 +172,46 @@ async def _defer(
 
 
 async def streamed_answer(
-    services: Services, exchange: Exchange, payload: dict[str, Any], call: Call
+    services: Services, exchange: Exchange, payload: dict[str, Any], prepared: Turn | None
 ) -> Response:
-    """The answer as server-sent events, written by the services' own event policy."""
+    """The answer as server-sent events, written by the services' own event policy.
+
+    `prepared` is the turn of a request without a session.
+    """
     claimed = await claim(services, exchange, payload)
     if isinstance(claimed, StoredAnswer):
-        return _replayed(services, exchange, call, claimed)
-    answer = Answer(new_chat_id(), call, _extra(claimed))
+        return _replayed(services, exchange, claimed)
     if claimed is None:
-        await admit_call(services, exchange, call)
-        return stream_response(services, exchange, events(services, exchange, answer), answer)
+        answer = await _begin(services, exchange, payload, prepared, None)
+        return stream_response(services, exchange, events(services, exchange, answer), answer.sequence)
     async with holding(services, exchange, claimed):
-        await admit_call(services, exchange, call)
+        answer = await _begin(services, exchange, payload, prepared, claimed)
     recording = Recording()
     services.runs.start(_keep(services, exchange, answer, claimed, recording))
-    return stream_response(services, exchange, recording.blocks(), answer)
+    return stream_response(services, exchange, recording.blocks(), answer.sequence)
 
 
-def _replayed(services: Services, exchange: Exchange, call: Call, stored: StoredAnswer) -> Response:
+async def _begin(
+    services: Services,
+    exchange: Exchange,
+    payload: dict[str, Any],
+    prepared: Turn | None,
+    ticket: Ticket | None,
+) -> Answer:
+    turn = prepared or await begin(services, exchange, payload)
+    try:
+        await admit_call(services, exchange, turn.call)
+    except BaseException:
+        await asyncio.shield(finish(services, turn))
+        raise
+    return Answer(new_chat_id(), turn, _extra(turn, ticket))
+
+
+def _replayed(services: Services, exchange: Exchange, stored: StoredAnswer) -> Response:
     if stored.media_type != EVENT_STREAM:
         return stored_answer(stored, REPLAYED)
     blocks = replay(split_blocks(stored.body))
-    return stream_response(services, exchange, blocks, Answer("", call), dict(REPLAYED))
+    return stream_response(services, exchange, blocks, itertools.count(), dict(REPLAYED))
 
 
 async def _keep(

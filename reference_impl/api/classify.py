@@ -7,7 +7,9 @@ from typing import Any
 
 from starlette.responses import Response
 
+from reference_impl.accounting import account, admit
 from reference_impl.api.failures import contract_error
+from reference_impl.api.notices import note_model
 from reference_impl.api.once import once
 from reference_impl.api.prompts import chosen_model, refuse_over_window, scenario
 from reference_impl.engine.base import Candidate, EngineError, Message, UpstreamBrokenError
@@ -19,6 +21,7 @@ from reference_impl.http.dispatch import Handler
 from reference_impl.policies.errors import ContractError
 from reference_impl.policies.idempotency import Ticket
 from reference_impl.policies.metadata import AnswerFacts, Usage
+from reference_impl.policies.scopes import model_scopes
 from reference_impl.services import Services
 from reference_impl.store.ledger import StoredAnswer
 
@@ -31,6 +34,8 @@ def operations(services: Services) -> dict[str, Handler]:
 
     async def classify(exchange: Exchange, payload: dict[str, Any]) -> Response:
         model = chosen_model(payload)
+        services.policies.scopes.require(exchange, *model_scopes(model))
+        note_model(exchange, model)
         tokens = services.engine.count((Message("user", payload["text"]),))
         refuse_over_window(tokens, model)
 
@@ -50,8 +55,7 @@ async def _execute(
     tokens: int,
     ticket: Ticket | None,
 ) -> StoredAnswer:
-    limits = services.policies.limits
-    await limits.admit_tokens(exchange, tokens)
+    await admit(services, exchange, model, tokens)
     ranked = await _rank(services, payload)
     best, *others = (_rounded(candidate) for candidate in ranked)
     threshold = payload.get("min_confidence")
@@ -63,7 +67,7 @@ async def _execute(
             details={"confidence": best["confidence"], "threshold": threshold, "best_candidate": best},
         )
     usage = Usage(tokens, _OUTPUT_TOKENS)
-    await limits.charge(exchange, usage.total)
+    await account(services, exchange, model, usage, operation="classify", requested=payload.get("model"))
     extra: dict[str, Any] = {
         "confidence": {
             "method": services.classifier.method,

@@ -8,13 +8,17 @@ from starlette.responses import Response
 
 from reference_impl.api.classify import REVIEW_THRESHOLD
 from reference_impl.engine.classifier import CATEGORIES
-from reference_impl.engine.models import DEFAULT_MODEL
+from reference_impl.engine.models import CURRENCY, DEFAULT_MODEL
 from reference_impl.engine.sandbox import SCENARIOS
 from reference_impl.http.answers import JSON, encode, json_answer, stored_answer
 from reference_impl.http.dispatch import Handler
+from reference_impl.identity import SCOPES
+from reference_impl.oauth.keys import ALGORITHMS
+from reference_impl.policies.challenges import RESOURCE_METADATA
+from reference_impl.policies.context import STRATEGIES
 from reference_impl.policies.errors import ContractError
 from reference_impl.services import Services
-from reference_impl.settings import API_VERSION, CONTRACT_VERSION, Allowance, Settings, Tier
+from reference_impl.settings import API_VERSIONS, BASE_PATH, CONTRACT_VERSION, Allowance, Settings, Tier
 from reference_impl.store.ledger import StoredAnswer
 from spec.errors import ERRORS, ErrorEntry
 
@@ -75,13 +79,23 @@ def _capabilities(services: Services) -> dict[str, Any]:
             "review_threshold": REVIEW_THRESHOLD,
             "categories": list(CATEGORIES),
         },
+        "context": {"strategies": list(STRATEGIES), "session_ttl_seconds": settings.session_ttl_s},
+        "estimation": {"exact": True},
+        "usage.query": {"retention_seconds": settings.usage_retention_s},
         "sandbox": {"scenarios": list(SCENARIOS)},
+        "auth": {
+            "api_key": {},
+            "jwt": {"algorithms": list(ALGORITHMS), "leeway_seconds": settings.auth.leeway_s},
+            "oauth2": {"resource_metadata": f"{RESOURCE_METADATA}{BASE_PATH}"},
+            **({"mtls": {"bound_tokens": True}} if settings.auth.mutual_tls else {}),
+        },
+        "scopes": {"supported": list(SCOPES)},
     }
     if settings.rate_limits:
         offered["rate_limits"] = {"tiers": [_tier(tier) for tier in _tiers(settings)]}
     return {
         "contract_version": CONTRACT_VERSION,
-        "api_versions": [API_VERSION],
+        "api_versions": list(API_VERSIONS),
         "default_model": DEFAULT_MODEL.id,
         "limits": {
             "max_body_bytes": settings.max_body_bytes,
@@ -96,7 +110,16 @@ def _tiers(settings: Settings) -> list[Tier]:
 
 
 def _tier(tier: Tier) -> dict[str, Any]:
-    return {"name": tier.name, "requests": _allowance(tier.requests), "tokens": _allowance(tier.tokens)}
+    described: dict[str, Any] = {
+        "name": tier.name,
+        "requests": _allowance(tier.requests),
+        "tokens": _allowance(tier.tokens),
+    }
+    if tier.cost is not None:
+        described["cost"] = {**_allowance(tier.cost), "currency": CURRENCY}
+    if tier.concurrency is not None:
+        described["concurrency"] = tier.concurrency
+    return described
 
 
 def _allowance(allowance: Allowance) -> dict[str, int]:

@@ -13,7 +13,7 @@ def contract_error(failure: base.EngineError) -> ContractError:
             return ContractError(
                 "MODEL_OVERLOADED",
                 "The model has no capacity now; try again shortly.",
-                details={"retry_after_seconds": retry_after_s},
+                details={"policy": "capacity", "retry_after_seconds": retry_after_s},
                 headers={"Retry-After": str(retry_after_s)},
             )
         case base.ModelTimeoutError(timeout_ms, elapsed_ms):

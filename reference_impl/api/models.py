@@ -6,11 +6,12 @@ from typing import Any
 
 from starlette.responses import Response
 
-from reference_impl.engine.models import CURRENCY, MODELS, PRICE_VERSION, Model, find_model
+from reference_impl.api.notices import note_model
+from reference_impl.api.prompts import published_model
+from reference_impl.engine.models import CURRENCY, MODELS, PRICE_VERSION, Model
 from reference_impl.exchange import Exchange
 from reference_impl.http.answers import json_answer
 from reference_impl.http.dispatch import Handler
-from reference_impl.policies.errors import ContractError
 from reference_impl.services import Services
 
 
@@ -21,11 +22,8 @@ def operations(_services: Services) -> dict[str, Handler]:
         return json_answer({"data": [_described(model) for model in MODELS], "next_cursor": None})
 
     async def get_model(exchange: Exchange, model_id: str) -> Response:
-        model = find_model(model_id)
-        if model is None:
-            raise ContractError(
-                "MODEL_NOT_FOUND", "There is no such model; GET /models lists them.", param="model_id"
-            )
+        model = published_model(model_id, "model_id")
+        note_model(exchange, model)
         return json_answer(_described(model))
 
     return {"listModels": list_models, "getModel": get_model}
@@ -46,7 +44,7 @@ def _described(model: Model) -> dict[str, Any]:
         },
         "capabilities": list(model.capabilities),
         "released_at": model.released_at,
-        "deprecated_at": None,
-        "sunset_at": None,
-        "successor": None,
+        "deprecated_at": model.deprecated_at,
+        "sunset_at": model.sunset_at,
+        "successor": model.successor,
     }

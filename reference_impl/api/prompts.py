@@ -6,23 +6,37 @@ from collections.abc import Mapping
 from typing import Any
 
 from reference_impl.engine.base import Call, Engine, Message, Scenario
-from reference_impl.engine.models import DEFAULT_MODEL, Model, find_model
+from reference_impl.engine.models import DEFAULT_MODEL, RETIRED, Model, find_model
 from reference_impl.http.schema import invalid_request
+from reference_impl.policies.context import Fitted
 from reference_impl.policies.errors import ContractError
 
 DEFAULT_OUTPUT_TOKENS = 256
 
 
 def chosen_model(payload: Mapping[str, Any]) -> Model:
-    """The model of a request; MODEL_NOT_FOUND for a name nobody published."""
+    """The model of a request. Raises like `published_model`."""
     name = payload.get("model")
-    if name is None:
-        return DEFAULT_MODEL
+    return DEFAULT_MODEL if name is None else published_model(name, "/model")
+
+
+def published_model(name: str, param: str) -> Model:
+    """The model with this id or alias; `param` is where the request has it.
+
+    Raises:
+        ContractError: MODEL_NOT_FOUND for a name nobody published, MODEL_RETIRED for one that is gone.
+    """
+    gone = RETIRED.get(name)
+    if gone is not None:
+        raise ContractError(
+            "MODEL_RETIRED",
+            f"{gone.id} is retired; use {gone.successor}.",
+            param=param,
+            details={"model": gone.id, "retired_at": gone.retired_at, "successor": gone.successor},
+        )
     model = find_model(name)
     if model is None:
-        raise ContractError(
-            "MODEL_NOT_FOUND", "There is no such model; GET /models lists them.", param="/model"
-        )
+        raise ContractError("MODEL_NOT_FOUND", "There is no such model; GET /models lists them.", param=param)
     return model
 
 
@@ -32,12 +46,22 @@ def scenario(payload: Mapping[str, Any]) -> Scenario | None:
     return None if sandbox is None else Scenario(sandbox["scenario"], sandbox.get("delay_ms"))
 
 
-def chat_call(engine: Engine, payload: Mapping[str, Any]) -> Call:
-    """The call a chat request asks for, defaults applied and the window checked."""
+def messages_of(payload: Mapping[str, Any]) -> tuple[Message, ...]:
+    """The messages of a chat request."""
+    return tuple(Message(item["role"], item["content"]) for item in payload["messages"])
+
+
+def chat_call(engine: Engine, payload: Mapping[str, Any], fitted: Fitted | None = None) -> Call:
+    """The call a chat request asks for, defaults applied; of `fitted`, or of the request's own messages, whose
+    number is then checked against the window.
+    """
     model = chosen_model(payload)
-    messages = tuple(Message(item["role"], item["content"]) for item in payload["messages"])
-    input_tokens = engine.count(messages)
-    refuse_over_window(input_tokens, model)
+    if fitted is None:
+        messages = messages_of(payload)
+        input_tokens = engine.count(messages)
+        refuse_over_window(input_tokens, model)
+    else:
+        messages, input_tokens = fitted.messages, fitted.input_tokens
     return Call(
         model=model,
         messages=messages,

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.responses import Response
 
+from reference_impl.accounting import account
+from reference_impl.api.context import Turn, keep
+from reference_impl.api.context import finish as end_turn
 from reference_impl.api.failures import contract_error
-from reference_impl.engine.base import Call, EngineError, Finish, FinishReason
+from reference_impl.engine.base import Call, EngineError, Finish
 from reference_impl.exchange import Exchange
 from reference_impl.http.streaming import EventStream
 from reference_impl.policies.errors import ContractError
@@ -22,17 +25,25 @@ from reference_impl.services import Services
 
 _log = logging.getLogger("aiconform.reference")
 
+_ABANDONED = "ABANDONED"
+"""The outcome of a generation whose reader left."""
+
 
 @dataclass
 class Answer:
     """One streamed answer under way. `failure` is set before its error event, `complete` before `done`."""
 
     id: str
-    call: Call
+    turn: Turn
     extra: dict[str, Any] = field(default_factory=dict)
     complete: bool = False
     failure: ContractError | None = None
     sequence: itertools.count[int] = field(default_factory=itertools.count)
+
+    @property
+    def call(self) -> Call:
+        """What is generated."""
+        return self.turn.call
 
 
 async def events(services: Services, exchange: Exchange, answer: Answer) -> AsyncGenerator[bytes, None]:
@@ -54,77 +65,93 @@ async def events(services: Services, exchange: Exchange, answer: Answer) -> Asyn
     )
     first_token_ms: int | None = None
     tokens: list[str] = []
-    finish = Finish("stop")
+    finish: Finish | None = None
+    metadata: Mapping[str, Any] | None = None
     try:
-        async with aclosing(services.engine.generate(answer.call)) as generation:
-            async for item in generation:
-                if isinstance(item, Finish):
-                    finish = item
-                    break
-                if first_token_ms is None:
-                    first_token_ms = exchange.elapsed_ms
-                tokens.append(item)
-                yield write.event(
-                    {
-                        "type": "token",
-                        "token": item,
-                        "index": len(tokens) - 1,
-                        "sequence_number": next(answer.sequence),
-                    }
-                )
-        text = "".join(tokens)
-        usage = Usage.of(finish.counts, answer.call.input_tokens, len(tokens))
-        ending = _done(services, exchange, answer, text, finish.reason, usage, first_token_ms)
-    except EngineError as failure:
-        answer.failure = contract_error(failure)
+        try:
+            async with aclosing(services.engine.generate(answer.call)) as generation:
+                async for item in generation:
+                    if isinstance(item, Finish):
+                        finish = item
+                        break
+                    if first_token_ms is None:
+                        first_token_ms = exchange.elapsed_ms
+                    tokens.append(item)
+                    yield write.event(
+                        {
+                            "type": "token",
+                            "token": item,
+                            "index": len(tokens) - 1,
+                            "sequence_number": next(answer.sequence),
+                        }
+                    )
+        except EngineError as failure:
+            answer.failure = contract_error(failure)
+        else:
+            await keep(services, answer.turn, "".join(tokens))
+        used = _used(answer, finish, len(tokens))
+        metadata = _metadata(services, exchange, answer, used, first_token_ms)
     except Exception:  # noqa: BLE001 - a bug must end the stream as an error, not as a cut
         _log.exception("the generation of request %s failed", exchange.request_id)
         answer.failure = ContractError("INTERNAL", "The server failed; the request id helps its operator.")
     finally:
-        used = Usage.of(finish.counts, answer.call.input_tokens, len(tokens))
-        await services.policies.limits.charge(exchange, used.total)
+        await end_turn(services, answer.turn)
+        outcome = _ABANDONED if finish is None else finish.reason
+        await account(
+            services,
+            exchange,
+            answer.call.model,
+            _used(answer, finish, len(tokens)),
+            operation="chat",
+            outcome=outcome if answer.failure is None else answer.failure.code,
+            requested=answer.turn.requested,
+        )
     if answer.failure is not None:
-        yield error_event(services, exchange, answer, answer.failure)
+        yield error_event(services, exchange, answer.sequence, answer.failure, metadata)
         return
     answer.complete = True
-    yield ending
-    yield write.done()
-
-
-def _done(
-    services: Services,
-    exchange: Exchange,
-    answer: Answer,
-    text: str,
-    reason: FinishReason,
-    usage: Usage,
-    first_token_ms: int | None,
-) -> bytes:
-    waited = exchange.elapsed_ms if first_token_ms is None else first_token_ms
-    facts = AnswerFacts(answer.call.model, usage, {**answer.extra, "time_to_first_token_ms": waited})
-    metadata = services.policies.metadata.block(exchange, facts)
-    return services.policies.events.event(
+    yield write.event(
         {
             "type": "done",
             "sequence_number": next(answer.sequence),
             "id": answer.id,
-            "finish_reason": reason,
-            "text": text,
+            "finish_reason": "stop" if finish is None else finish.reason,
+            "text": "".join(tokens),
             "metadata": metadata,
         },
         name="done",
     )
+    yield write.done()
 
 
-def error_event(services: Services, exchange: Exchange, answer: Answer, error: ContractError) -> bytes:
-    """The event that ends a stream which cannot be completed."""
+def _used(answer: Answer, finish: Finish | None, pieces: int) -> Usage:
+    counts = None if finish is None else finish.counts
+    return Usage.of(counts, answer.call.input_tokens, pieces)
+
+
+def _metadata(
+    services: Services, exchange: Exchange, answer: Answer, used: Usage, first_token_ms: int | None
+) -> dict[str, Any]:
+    waited = exchange.elapsed_ms if first_token_ms is None else first_token_ms
+    facts = AnswerFacts(answer.call.model, used, {**answer.extra, "time_to_first_token_ms": waited})
+    return services.policies.metadata.block(exchange, facts)
+
+
+def error_event(
+    services: Services,
+    exchange: Exchange,
+    sequence: Iterator[int],
+    error: ContractError,
+    metadata: Mapping[str, Any] | None = None,
+) -> bytes:
+    """The event that ends a stream which cannot be completed; `metadata` tells what was used up to there."""
+    event = {
+        "type": "error",
+        "sequence_number": next(sequence),
+        "error": services.policies.errors.envelope(error, exchange),
+    }
     return services.policies.events.event(
-        {
-            "type": "error",
-            "sequence_number": next(answer.sequence),
-            "error": services.policies.errors.envelope(error, exchange),
-        },
-        name="error",
+        event if metadata is None else {**event, "metadata": metadata}, name="error"
     )
 
 
@@ -132,7 +159,7 @@ def stream_response(
     services: Services,
     exchange: Exchange,
     blocks: AsyncGenerator[bytes, None],
-    answer: Answer,
+    sequence: Iterator[int],
     headers: dict[str, str] | None = None,
 ) -> Response:
     """`blocks` as a response that says why, should the server stop before the end."""
@@ -140,7 +167,7 @@ def stream_response(
     def farewell() -> bytes:
         message = "The server is stopping; send the request again."
         error = ContractError("MODEL_OVERLOADED", message, details={"retry_after_seconds": 1})
-        return error_event(services, exchange, answer, error)
+        return error_event(services, exchange, sequence, error)
 
     return EventStream(
         blocks,

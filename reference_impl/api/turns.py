@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
+
 from starlette.responses import Response
 
 from reference_impl.api.chat import admit_call, new_chat_id, replay
-from reference_impl.api.prompts import chat_call
+from reference_impl.api.context import begin, finish
+from reference_impl.api.notices import note_model
+from reference_impl.api.prompts import chosen_model
 from reference_impl.api.stream import Answer, events, record, stream_response
 from reference_impl.exchange import Exchange
 from reference_impl.http.dispatch import Handler
 from reference_impl.policies.errors import ContractError
 from reference_impl.policies.events import split_blocks
+from reference_impl.policies.scopes import model_scopes
 from reference_impl.runs import Recording
 from reference_impl.services import Services
-from reference_impl.store.turns import Turn
+from reference_impl.store.turns import Turn as StoredTurn
 
 
 def operations(services: Services) -> dict[str, Handler]:
@@ -25,23 +31,36 @@ def operations(services: Services) -> dict[str, Handler]:
             turn = await services.turns.find(turn_id, exchange.caller.name)
             if turn is None:
                 raise ContractError("TURN_NOT_FOUND", "There is no such turn.", param="turn_id")
-            answer = Answer(new_chat_id(), chat_call(services.engine, turn.request))
+            model = chosen_model(turn.request)
+            services.policies.scopes.require(exchange, *model_scopes(model))
+            note_model(exchange, model)
             if turn.answer is not None:
-                return stream_response(services, exchange, replay(split_blocks(turn.answer)), answer)
+                stored = replay(split_blocks(turn.answer))
+                return stream_response(services, exchange, stored, itertools.count())
             recording = services.turns_under_way.get(turn_id)
             if recording is None and exchange.method != "HEAD":
-                await admit_call(services, exchange, answer.call)
+                answer = await _begin(services, exchange, turn)
                 recording = Recording()
                 services.turns_under_way[turn_id] = recording
                 services.runs.start(_generate(services, exchange, turn, answer, recording))
         blocks = replay([]) if recording is None else recording.blocks()
-        return stream_response(services, exchange, blocks, answer)
+        return stream_response(services, exchange, blocks, itertools.count())
 
     return {"streamTurn": stream_turn}
 
 
+async def _begin(services: Services, exchange: Exchange, stored: StoredTurn) -> Answer:
+    turn = await begin(services, exchange, stored.request)
+    try:
+        await admit_call(services, exchange, turn.call)
+    except BaseException:
+        await asyncio.shield(finish(services, turn))
+        raise
+    return Answer(new_chat_id(), turn, {"context": turn.context})
+
+
 async def _generate(
-    services: Services, exchange: Exchange, turn: Turn, answer: Answer, recording: Recording
+    services: Services, exchange: Exchange, turn: StoredTurn, answer: Answer, recording: Recording
 ) -> None:
     """Run a turn to its end, also when the client has gone: it comes back with the same turn_id."""
 

@@ -21,6 +21,9 @@ class Model:
     output_price: Decimal
     capabilities: tuple[str, ...]
     released_at: str
+    deprecated_at: str | None = None
+    sunset_at: str | None = None
+    successor: str | None = None
 
     def cost(self, input_tokens: int, output_tokens: int) -> Decimal:
         """The price of one answer in USD, exact."""
@@ -47,8 +50,33 @@ ATLAS_MINI = Model(
     capabilities=("chat", "streaming", "classify"),
     released_at="2026-03-01T00:00:00Z",
 )
-MODELS = (ATLAS, ATLAS_MINI)
+ATLAS_0 = Model(
+    id="atlas-0-2025-09-01",
+    alias="atlas-0",
+    context_window=8_192,
+    max_output_tokens=1_024,
+    input_price=Decimal("2.00"),
+    output_price=Decimal("8.00"),
+    capabilities=("chat", "streaming", "classify"),
+    released_at="2025-09-01T00:00:00Z",
+    deprecated_at="2026-08-01T00:00:00Z",
+    sunset_at="2027-09-01T00:00:00Z",
+    successor=ATLAS.id,
+)
+MODELS = (ATLAS, ATLAS_MINI, ATLAS_0)
 DEFAULT_MODEL = ATLAS
+
+
+@dataclass(frozen=True)
+class RetiredModel:
+    """A model that is gone. Its names stay reserved, so that no other model ever answers under them."""
+
+    id: str
+    retired_at: str
+    successor: str
+
+
+RETIRED = {"atlas-beta-2025-01-15": RetiredModel("atlas-beta-2025-01-15", "2026-02-01T00:00:00Z", ATLAS.id)}
 
 _BY_NAME = {name: model for model in MODELS for name in (model.id, model.alias)}
 

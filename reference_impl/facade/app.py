@@ -26,7 +26,7 @@ def facade_app(services: Services) -> ASGIApp:
     document = _document()
     handlers = operations(replace(services, policies=policies))
     inner = connexion_app(document, policies, services.settings, handlers, FACADE_PATH)
-    return Entry(inner, policies, path_methods(document), FACADE_PATH)
+    return Entry(inner, policies, path_methods(document), FACADE_PATH, services.settings.auth.public_url)
 
 
 @cache

@@ -9,6 +9,7 @@ from typing import Any
 from starlette.responses import Response
 
 from reference_impl.api.chat import new_chat_id, streamed_answer, whole_answer
+from reference_impl.api.context import Turn
 from reference_impl.api.once import once
 from reference_impl.api.prompts import chat_call
 from reference_impl.engine.models import MODELS, find_model
@@ -18,6 +19,7 @@ from reference_impl.http.answers import JSON, encode, json_answer
 from reference_impl.http.dispatch import Handler
 from reference_impl.policies.errors import ContractError
 from reference_impl.policies.idempotency import Ticket
+from reference_impl.policies.scopes import model_scopes
 from reference_impl.services import Services
 from reference_impl.store.ledger import StoredAnswer
 
@@ -28,11 +30,12 @@ def operations(services: Services) -> dict[str, Handler]:
     async def chat(exchange: Exchange, payload: dict[str, Any]) -> Response:
         # OpenAI's own clients ask for streams with `Accept: application/json`, so only the body decides.
         call = chat_call(services.engine, _contract_request(payload))
+        services.policies.scopes.require(exchange, *model_scopes(call.model))
         if payload.get("stream"):
             include_usage = bool((payload.get("stream_options") or {}).get("include_usage"))
             events = CompletionEvents(services.policies.events, call.model, include_usage)
             writing = replace(services, policies=replace(services.policies, events=events))
-            return await streamed_answer(writing, exchange, payload, call)
+            return await streamed_answer(writing, exchange, payload, Turn(call, (), {}, call.model.id))
 
         async def execute(_ticket: Ticket | None) -> StoredAnswer:
             text, reason, usage = await whole_answer(services, exchange, call)

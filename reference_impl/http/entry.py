@@ -6,17 +6,17 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 
-from connexion.exceptions import ProblemException
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from reference_impl.exchange import Exchange, RequestHeaders, origin_of
+from reference_impl.exchange import Exchange, RequestHeaders, certificate_of, origin_of
 from reference_impl.http.dispatch import CONTEXT
-from reference_impl.http.wiring import admit, unsupported_media_type
+from reference_impl.http.wiring import admit
 from reference_impl.policies import Policies
 from reference_impl.policies.errors import ContractError
 from reference_impl.settings import BASE_PATH
+from reference_impl.telemetry import NoTelemetry, Telemetry
 
 _log = logging.getLogger("aiconform.reference")
 
@@ -32,9 +32,15 @@ class Entry:
         policies: Policies,
         methods: Mapping[str, tuple[str, ...]],
         base_path: str = BASE_PATH,
+        public_url: str | None = None,
+        retired: Sequence[Mapping[str, str]] = (),
+        telemetry: Telemetry | None = None,
     ) -> None:
+        self._public_url = public_url
         self._app = app
         self._policies = policies
+        self._retired = {BASE_PATH + gone["path"]: gone for gone in retired}
+        self._telemetry = telemetry or NoTelemetry()
         self._allow = [
             (re.compile(re.sub(r"\{[^}]+\}", "[^/]+", base_path + template)), ", ".join(allowed))
             for template, allowed in methods.items()
@@ -45,15 +51,16 @@ class Entry:
         exchange = self.open(scope)
         scope["extensions"] = {**scope.get("extensions", {}), CONTEXT: {"exchange": exchange}}
         started = False
+        status, code = 500, None
 
         async def receiving() -> Message:
             exchange.body_requested = True
             return await receive()
 
         async def sending(message: Message) -> None:
-            nonlocal started
+            nonlocal started, status
             if message["type"] == "http.response.start":
-                started = True
+                started, status = True, message["status"]
                 message["headers"] = self.headers(exchange, message["headers"])
             await send(message)
 
@@ -69,7 +76,12 @@ class Entry:
                 # Too late for an error answer: breaking the connection is the only honest signal left.
                 _log.exception("request %s broke after its answer had begun", exchange.request_id)
                 raise
-            await self._refuse(exchange, await self._explain(problem, exchange), sending)
+            error = await self._explain(problem, exchange)
+            code = error.code
+            await self._refuse(exchange, error, sending)
+        finally:
+            self._policies.limits.release(exchange)
+            self._telemetry.answered(exchange, status, code)
 
     def open(self, scope: Scope) -> Exchange:
         """The exchange of a request that has just arrived."""
@@ -79,11 +91,12 @@ class Entry:
             method=scope["method"],
             path=scope["path"],
             headers=headers,
-            origin=origin_of(scope, headers),
+            origin=self._public_url or origin_of(scope, headers),
             prefix=scope.get("aiconform.prefix", ""),
             request_id=tracing.request_id(),
             trace=tracing.trace(headers),
             client_request_id=tracing.client_request_id(headers),
+            client_certificate=certificate_of(scope),
         )
 
     def headers(self, exchange: Exchange, own: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
@@ -92,7 +105,7 @@ class Entry:
         result = [
             *own,
             *policies.tracing.headers(exchange),
-            *policies.versioning.headers(),
+            *policies.versioning.headers(exchange),
             *policies.limits.headers(exchange),
             *policies.cors.headers(exchange.headers),
         ]
@@ -134,7 +147,8 @@ class Entry:
     def _framework_error(self, problem: Exception, exchange: Exchange) -> ContractError | None:
         """A refusal by Starlette or Connexion in the contract's words, or None if it is no refusal."""
         if isinstance(problem, HTTPException) and problem.status_code == 404:
-            return _not_found()
+            gone = self._retired.get(exchange.path)
+            return _not_found() if gone is None else _gone(gone, exchange)
         if isinstance(problem, HTTPException) and problem.status_code == 405:
             allow = self.allowed(exchange.path) or ""
             return ContractError(
@@ -143,8 +157,6 @@ class Entry:
                 details={"allowed": allow.split(", ")},
                 headers={"Allow": allow},
             )
-        if isinstance(problem, ProblemException) and problem.status == 415:
-            return unsupported_media_type("This operation takes application/json.")
         return None
 
     async def _refuse(self, exchange: Exchange, error: ContractError, send: Send) -> None:
@@ -156,6 +168,16 @@ class Entry:
         ]
         await send({"type": "http.response.start", "status": rendered.status, "headers": headers})
         await send({"type": "http.response.body", "body": rendered.body})
+
+
+def _gone(operation: Mapping[str, str], exchange: Exchange) -> ContractError:
+    successor = exchange.link(operation["successor"])
+    return ContractError(
+        "GONE",
+        f"This operation was retired; use {successor}.",
+        details={"retired_at": operation["retired_at"], "successor": successor},
+        headers={"Link": f'<{successor}>; rel="successor-version"'},
+    )
 
 
 def _not_found() -> ContractError:

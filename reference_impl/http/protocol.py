@@ -1,19 +1,40 @@
-"""uvicorn's HTTP/1.1 protocol, with the contract's envelope for requests that are no HTTP at all."""
+"""uvicorn's HTTP/1.1 protocol, with two things it lacks: the contract's envelope for requests that are no HTTP at all,
+and the client's certificate in the ASGI scope.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from http import HTTPStatus
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from reference_impl.http.answers import encode
 from reference_impl.settings import API_VERSION, BASE_PATH
+from reference_impl.tls import thumbprint
 from spec.errors import ERRORS
 
 
 class EnvelopeProtocol(HttpToolsProtocol):
-    """Differs from uvicorn's in one answer: a malformed request gets INVALID_REQUEST, not plain text."""
+    """A malformed request gets INVALID_REQUEST, not plain text.
+
+    `scope["aiconform.certificate"]` is the thumbprint of the certificate that the client of a mutual TLS connection
+    has shown and TLS has verified. It comes from the connection; no header can set it.
+    """
+
+    _certificate: str | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """The handshake is over: whoever is there has shown what they have."""
+        self._certificate = thumbprint(transport)
+        super().connection_made(transport)
+
+    def on_message_begin(self) -> None:
+        """Every request of the connection carries its certificate."""
+        super().on_message_begin()
+        cast(dict[str, Any], self.scope)["aiconform.certificate"] = self._certificate
 
     def send_400_response(self, msg: str) -> None:
         """Answer and close: where the next request would begin, nobody can know."""

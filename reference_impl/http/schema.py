@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
 import jsonschema_rs
 
+from reference_impl.exchange import Notice
 from reference_impl.policies.errors import ContractError
 
 _METHODS = frozenset(("get", "put", "post", "delete", "patch"))
@@ -33,6 +35,8 @@ class Operation:
     body: jsonschema_rs.Draft202012Validator | None
     query: tuple[QueryParameter, ...]
     produces: tuple[str, ...]
+    path: str
+    notice: Notice | None = None
 
 
 def compile_operations(document: Mapping[str, Any]) -> Mapping[str, Operation]:
@@ -44,11 +48,11 @@ def compile_operations(document: Mapping[str, Any]) -> Mapping[str, Operation]:
 def _compiled(text: str) -> Mapping[str, Operation]:
     document = json.loads(text)
     compiled: dict[str, Operation] = {}
-    for path in document["paths"].values():
-        for method, operation in path.items():
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
             if method in _METHODS:
-                parameters = [*path.get("parameters", ()), *operation.get("parameters", ())]
-                compiled[operation["operationId"]] = _compile(document, operation, parameters)
+                parameters = [*item.get("parameters", ()), *operation.get("parameters", ())]
+                compiled[operation["operationId"]] = _compile(document, path, operation, parameters)
     return MappingProxyType(compiled)
 
 
@@ -104,7 +108,7 @@ def invalid_request(errors: list[dict[str, str]]) -> ContractError:
 
 
 def _compile(
-    document: Mapping[str, Any], operation: Mapping[str, Any], parameters: list[Mapping[str, Any]]
+    document: Mapping[str, Any], path: str, operation: Mapping[str, Any], parameters: list[Mapping[str, Any]]
 ) -> Operation:
     body = _resolve(document, operation.get("requestBody", {}))
     schema = body.get("content", {}).get("application/json", {}).get("schema")
@@ -121,6 +125,20 @@ def _compile(
             if item["in"] == "query"
         ),
         produces=tuple(dict.fromkeys(produces)),
+        path=path,
+        notice=_notice(operation.get("x-deprecation")),
+    )
+
+
+def _notice(given: Mapping[str, str] | None) -> Notice | None:
+    """The document's own dates of a deprecated operation, so that it and the headers cannot disagree."""
+    if given is None:
+        return None
+    return Notice(
+        deprecated_at=datetime.fromisoformat(given["deprecated_at"]),
+        sunset_at=datetime.fromisoformat(given["sunset_at"]),
+        successor=given["successor"],
+        explained="/openapi.json",
     )
 
 

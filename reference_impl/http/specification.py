@@ -8,22 +8,9 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from connexion.operations.openapi import OpenAPIOperation
 from connexion.spec import OpenAPISpecification
 
 from spec.editions import to_30
-
-
-class _Operation(OpenAPIOperation):
-    """Connexion searches and rebuilds the body's definition several times per request; it never changes."""
-
-    def body_definition(self, content_type: str | None = None) -> dict[str, Any]:
-        known = self.__dict__.setdefault("_definitions", {})
-        if content_type not in known:
-            # Other media types are refused before they come here, so nobody can make this grow.
-            known[content_type] = super().body_definition(content_type)
-        definition: dict[str, Any] = known[content_type]
-        return definition
 
 
 def specification(document: Mapping[str, Any], base_path: str) -> OpenAPISpecification:
@@ -34,7 +21,22 @@ def specification(document: Mapping[str, Any], base_path: str) -> OpenAPISpecifi
 @lru_cache(maxsize=4)
 def _specification(document: str, base_path: str) -> OpenAPISpecification:
     # Connexion's validation of the document takes longer than all the rest of making a server.
-    made: OpenAPISpecification = OpenAPISpecification(to_30(json.loads(document)))  # type: ignore[no-untyped-call]
+    parsed = json.loads(document)
+    projected = _one_scheme(to_30(parsed), parsed)
+    made: OpenAPISpecification = OpenAPISpecification(projected)  # type: ignore[no-untyped-call]
     made.base_path = base_path
-    made.operation_cls = _Operation
     return made
+
+
+def _one_scheme(projected: dict[str, Any], document: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep the bearer scheme alone, with the scopes of the 3.2 document.
+
+    The document names alternatives (key, token, bound token), which our policies tell apart by the credential;
+    Connexion would try them one after the other and count a request once for each.
+    """
+    for path, item in projected["paths"].items():
+        for method, operation in item.items():
+            if isinstance(operation, dict) and operation.get("security"):
+                required = document["paths"][path][method]["security"]
+                operation["security"] = [{"bearer": next(iter(required[0].values()))}]
+    return projected

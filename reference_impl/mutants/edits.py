@@ -47,7 +47,7 @@ def error_with(**changes: Any) -> Edit:
     """Change fields of the error object; a value of ``...`` removes the field."""
 
     def edit(answer: Answer) -> Answer:
-        if "error" not in answer.json:
+        if not isinstance(answer.json.get("error"), dict):  # the authorization server's errors are texts
             return answer
         error = {**answer.json["error"], **changes}
         return answer.with_json({"error": {k: v for k, v in error.items() if v is not ...}})

@@ -4,17 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
-from reference_impl.app import create_app
+from reference_impl.app import ReferenceApp, create_app
 from reference_impl.facade.app import FACADE_PATH
+from reference_impl.identity import DEMO_REDIRECT
 from reference_impl.mutants.model import ASGIApp, Subject
 from reference_impl.policies import default_policies
 from reference_impl.settings import BASE_PATH
 
-KEYS = {"main": "sk-demo", "other": "sk-demo-other", "limited": "sk-demo-limited"}
+KEYS = {
+    "main": "sk-demo",
+    "other": "sk-demo-other",
+    "limited": "sk-demo-limited",
+    "narrow": "sk-demo-narrow",
+    "budget": "sk-demo-budget",
+}
+CLIENT = {
+    "client_id": "demo-service",
+    "client_secret": "demo-service-secret",
+    "redirect_uri": DEMO_REDIRECT,
+}
+WELL_KNOWN = re.compile(r"(/\.well-known/[a-z-]+)/([^/]+)(.*)")
+"""Metadata of a server below a path stand before that path (RFC 8414 section 3.1, RFC 9728 section 3.1)."""
+
+
+def _built(subject: Subject) -> ReferenceApp:
+    return create_app(subject.settings, subject.policies(default_policies(subject.settings)))
 
 
 class Host:
@@ -35,12 +54,15 @@ class Host:
             await send({"type": "lifespan.shutdown.complete"})
             return
         name, _, rest = scope["path"].removeprefix("/").partition("/")
+        known = WELL_KNOWN.fullmatch(scope["path"])
+        if known is not None:
+            name, rest = known[2], (known[1] + known[3]).removeprefix("/")
         if scope["type"] != "http" or name not in self._subjects:
             await self._index(scope, send)
             return
         app = await self._app(name)
         prefix = f"/{name}"
-        raw = scope.get("raw_path", b"").removeprefix(prefix.encode())
+        raw = f"/{rest}".encode() if known else scope.get("raw_path", b"").removeprefix(prefix.encode())
         await app({**scope, "path": f"/{rest}", "raw_path": raw, "aiconform.prefix": prefix}, receive, send)
 
     async def _app(self, name: str) -> ASGIApp:
@@ -48,8 +70,7 @@ class Host:
             if name not in self._apps:
                 subject = self._subjects[name]
                 # In a thread, so that the streams of the other servers keep their pace meanwhile.
-                policies = subject.policies(default_policies(subject.settings))
-                app = await asyncio.to_thread(create_app, subject.settings, policies)
+                app = await asyncio.to_thread(_built, subject)
                 await self._stack.enter_async_context(app.running())
                 self._apps[name] = subject.wrap(app)
         return self._apps[name]
@@ -66,6 +87,7 @@ class Host:
                 "dialect": s.dialect,
                 "base_url": f"http://{host}/{s.name}{_base_path(s)}",
                 "keys": KEYS,
+                "oauth": {"token_url": f"http://{host}/{s.name}/oauth/token", **CLIENT},
             }
             for s in self._subjects.values()
         ]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from reference_impl.identity import AuthSettings
 from reference_impl.policies import Policies
 from reference_impl.settings import Settings
 
@@ -20,7 +21,7 @@ def _same_app(app: ASGIApp) -> ASGIApp:
     return app
 
 
-QUICK = Settings(keep_alive_s=0.4, token_ms=4)
+QUICK = Settings(keep_alive_s=0.4, token_ms=4, auth=AuthSettings(leeway_s=1))
 """Fast enough to examine many servers, slow enough that a stream takes visible time."""
 
 

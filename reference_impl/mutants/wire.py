@@ -174,3 +174,24 @@ def each_event(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[
         return before + b"data: " + json.dumps(change(value), ensure_ascii=False).encode() + b"\n\n"
 
     return each_block(rewritten)
+
+
+def on_status(status: int, edit: Callable[[Answer], Answer]) -> Callable[[ASGIApp], ASGIApp]:
+    """Rewrite the answers of one status."""
+    return edit_answers(lambda a: edit(a) if a.status == status else a)
+
+
+def at_path(ending: str, edit: Callable[[Answer], Answer]) -> Callable[[ASGIApp], ASGIApp]:
+    """Rewrite the answers of the paths with this ending."""
+    return edit_answers(lambda a: edit(a) if a.scope["path"].endswith(ending) else a)
+
+
+def header_on(status: int, name: bytes, value: bytes | None) -> Callable[[ASGIApp], ASGIApp]:
+    """Set a header of all answers of one status, or take it away."""
+
+    def edit(seen: int, headers: Headers) -> Headers:
+        if seen != status:
+            return headers
+        return without(headers, name) if value is None else with_header(headers, name, value)
+
+    return edit_heads(edit)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reference_impl.policies.auth import Authenticator, BearerKeys
+from reference_impl.oauth.keys import KeyRing, PublishedKeys
+from reference_impl.policies.auth import ApiKeys, Authenticator, BearerCredentials
+from reference_impl.policies.context import ContextPolicy, HonestContext
 from reference_impl.policies.cors import Cors, SingleOrigin
 from reference_impl.policies.errors import Envelope, ErrorRenderer
 from reference_impl.policies.events import EventWriter, PlainEvents
+from reference_impl.policies.grants import GrantRules, StrictGrants
 from reference_impl.policies.idempotency import Idempotency, LedgerIdempotency
 from reference_impl.policies.limits import FixedWindows, RateLimiter, Unlimited
 from reference_impl.policies.metadata import FullMetadata, Metadata
 from reference_impl.policies.negotiation import AcceptHeader, Negotiation
 from reference_impl.policies.parsing import BodyParser, StrictJson
+from reference_impl.policies.scopes import HeldScopes, ScopeRules
+from reference_impl.policies.tokens import AccessTokens, Issuer
 from reference_impl.policies.tracing import Tracing, W3CTracing
 from reference_impl.policies.versioning import DatedVersions, Versioning
 from reference_impl.settings import Settings
@@ -23,30 +28,52 @@ class Policies:
     """How one server behaves. Replace one with `dataclasses.replace`."""
 
     auth: Authenticator
+    context: ContextPolicy
     cors: Cors
     errors: ErrorRenderer
     events: EventWriter
+    grants: GrantRules
     idempotency: Idempotency
     limits: RateLimiter
     metadata: Metadata
     negotiation: Negotiation
     parsing: BodyParser
+    scopes: ScopeRules
     tracing: Tracing
     versioning: Versioning
 
 
 def default_policies(settings: Settings) -> Policies:
-    """The policies that keep the contract. They hold counters, so every server needs its own."""
+    """The policies that keep the contract. They hold counters, so every server needs its own.
+
+    Raises:
+        SigningKeysError: the file of signing keys cannot be used.
+    """
     return Policies(
-        auth=BearerKeys(settings.credentials),
+        auth=_bearer_credentials(settings),
+        context=HonestContext(),
         cors=SingleOrigin(settings.cors_origin),
         errors=Envelope(),
         events=PlainEvents(),
+        grants=StrictGrants(),
         idempotency=LedgerIdempotency(settings.idempotency_ttl_s),
         limits=FixedWindows() if settings.rate_limits else Unlimited(),
         metadata=FullMetadata(),
         negotiation=AcceptHeader(),
         parsing=StrictJson(),
+        scopes=HeldScopes(),
         tracing=W3CTracing(),
         versioning=DatedVersions(),
     )
+
+
+def _bearer_credentials(settings: Settings) -> BearerCredentials:
+    keys, auth = ApiKeys(settings.credentials), settings.auth
+    own_keys = KeyRing.load(auth.signing_keys)
+    tokens = AccessTokens(
+        own_keys,
+        keys.principals(),
+        [Issuer(known.issuer, known.audience, PublishedKeys(known.jwks)) for known in auth.trusted_issuers],
+        auth.leeway_s,
+    )
+    return BearerCredentials(keys, tokens, own_keys)

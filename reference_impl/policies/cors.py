@@ -8,7 +8,7 @@ from reference_impl.exchange import RequestHeaders
 
 EXPOSED = (
     "Retry-After, RateLimit, RateLimit-Policy, X-Request-Id, Idempotency-Replayed, API-Version, "
-    "Deprecation, Sunset, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, "
+    "Deprecation, Sunset, Link, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, "
     "x-ratelimit-reset-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, "
     "x-ratelimit-reset-tokens"
 )

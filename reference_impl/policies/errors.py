@@ -99,6 +99,9 @@ class Envelope:
 
 def problem(envelope: Mapping[str, Any], status: int) -> dict[str, Any]:
     """The RFC 9457 form of an error object: one-to-one, `type` being the URI of the code's documentation."""
+    # The member that draft-ietf-httpapi-ratelimit-headers defines for its problem types.
+    policy = envelope["details"].get("policy")
+    violated = {} if policy is None else {"violated-policies": [policy]}
     return {
         "type": envelope["docs_url"],
         "title": envelope["code"].replace("_", " ").capitalize(),
@@ -110,4 +113,5 @@ def problem(envelope: Mapping[str, Any], status: int) -> dict[str, Any]:
         "param": envelope["param"],
         "retryable": envelope["retryable"],
         "request_id": envelope["request_id"],
+        **violated,
     }

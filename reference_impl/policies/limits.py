@@ -1,4 +1,4 @@
-"""Request and token limits in fixed windows that start at the first hit.
+"""Limits on requests, tokens and cost in fixed windows that start at the first hit, and on concurrency.
 
 Headers as in draft-ietf-httpapi-ratelimit-headers.
 """
@@ -7,34 +7,54 @@ from __future__ import annotations
 
 import math
 import time
-from functools import lru_cache
+from collections import Counter
 from typing import Protocol
 
-from limits import RateLimitItem, RateLimitItemPerSecond
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import FixedWindowRateLimiter
 
+from reference_impl.engine.models import CURRENCY
 from reference_impl.exchange import Exchange, Principal, Quota
-from reference_impl.policies.errors import ContractError
-from reference_impl.settings import Allowance, Tier
-
-REQUESTS = "requests"
-TOKENS = "tokens"
+from reference_impl.policies.quotas import (
+    ALIASED,
+    CONCURRENT,
+    COST,
+    REQUESTS,
+    TOKENS,
+    UNITS,
+    exceeded,
+    item,
+    policy_header,
+    retry_after,
+    standing,
+)
+from reference_impl.settings import Allowance
 
 
 class RateLimiter(Protocol):
     """Admits work and accounts for it; keeps `exchange.quotas` up to date."""
 
     async def admit_request(self, exchange: Exchange) -> None:
-        """Count one request of the exchange's caller; raise RATE_LIMITED when it is one too many."""
+        """Count one request of the exchange's caller, and hold one of the caller's concurrent slots for it.
+
+        Raises RATE_LIMITED when it is one too many, in the window or at the same time.
+        """
+        ...
+
+    def release(self, exchange: Exchange) -> None:
+        """The exchange is over: free the slot it holds, if it holds one."""
         ...
 
     async def admit_tokens(self, exchange: Exchange, tokens: int) -> None:
         """Raise TOKEN_LIMIT_EXCEEDED when `tokens` of input do not fit in the window. Charges nothing."""
         ...
 
-    async def charge(self, exchange: Exchange, tokens: int) -> None:
-        """Account for tokens that were really used."""
+    async def admit_cost(self, exchange: Exchange, microunits: int) -> None:
+        """Raise BUDGET_EXCEEDED when what the call costs at least does not fit in the budget. Charges nothing."""
+        ...
+
+    async def charge(self, exchange: Exchange, tokens: int, microunits: int = 0) -> None:
+        """Account for tokens and cost (millionths of the currency) that were really used."""
         ...
 
     def headers(self, exchange: Exchange) -> list[tuple[bytes, bytes]]:
@@ -51,7 +71,13 @@ class Unlimited:
     async def admit_tokens(self, exchange: Exchange, tokens: int) -> None:
         """Every prompt is welcome."""
 
-    async def charge(self, exchange: Exchange, tokens: int) -> None:
+    async def admit_cost(self, exchange: Exchange, microunits: int) -> None:
+        """Every cost is welcome."""
+
+    def release(self, exchange: Exchange) -> None:
+        """Nothing was held."""
+
+    async def charge(self, exchange: Exchange, tokens: int, microunits: int = 0) -> None:
         """Nothing is counted."""
 
     def headers(self, exchange: Exchange) -> list[tuple[bytes, bytes]]:
@@ -60,37 +86,59 @@ class Unlimited:
 
 
 class FixedWindows:
-    """Two policies per principal, counted in this process's memory."""
+    """The policies of each principal's tier, counted in this process's memory."""
 
     def __init__(self) -> None:
         self._windows = FixedWindowRateLimiter(MemoryStorage())
+        self._active: Counter[str] = Counter()
 
     async def admit_request(self, exchange: Exchange) -> None:
         """Every authenticated request counts, also one that is then refused for another reason."""
         caller = exchange.caller
-        admitted = await self._windows.hit(_item(caller.tier.requests), REQUESTS, caller.name)
+        admitted = await self._windows.hit(item(caller.tier.requests), REQUESTS, caller.name)
         exchange.quotas = await self._quotas(caller)
         if not admitted:
             quota = exchange.quotas[0]
-            raise _exceeded(
+            raise exceeded(
                 "RATE_LIMITED",
-                f"More than {quota.limit} requests in {quota.window_seconds} s; "
-                f"wait {_retry_after(quota)} s.",
+                f"More than {quota.limit} requests in {quota.window_seconds} s; wait {retry_after(quota)} s.",
                 caller.tier,
                 quota,
                 suggestion="Spread the requests over the window, or ask for a higher tier.",
             )
+        if caller.tier.concurrency is not None:
+            self._hold_slot(exchange, caller.tier.concurrency)
+
+    def _hold_slot(self, exchange: Exchange, limit: int) -> None:
+        caller = exchange.caller
+        if self._active[caller.name] >= limit:
+            raise exceeded(
+                "RATE_LIMITED",
+                f"More than {limit} requests at the same time; wait until one has ended.",
+                caller.tier,
+                exchange.quotas[-1],
+                suggestion="Send requests one after the other, or ask for a higher tier.",
+            )
+        self._active[caller.name] += 1
+        exchange.holds_slot = True
+        exchange.quotas = (*exchange.quotas[:-1], self._concurrent(caller, limit))
+
+    def release(self, exchange: Exchange) -> None:
+        """Also after a client that left: the slot is the exchange's, not the answer's."""
+        if exchange.holds_slot:
+            exchange.holds_slot = False
+            self._active[exchange.caller.name] -= 1
 
     async def admit_tokens(self, exchange: Exchange, tokens: int) -> None:
         """Admission looks at input only: nobody knows the output yet."""
         caller = exchange.caller
-        if await self._windows.test(_item(caller.tier.tokens), TOKENS, caller.name, cost=tokens):
+        if await self._windows.test(item(caller.tier.tokens), TOKENS, caller.name, cost=tokens):
             return
         exchange.quotas = await self._quotas(caller)
         quota = exchange.quotas[1]
         if tokens > quota.limit:
             # Waiting cannot help: say so to clients that would retry by themselves.
-            raise _exceeded(
+            raise exceeded(
                 "TOKEN_LIMIT_EXCEEDED",
                 f"The input has {tokens} tokens; this tier allows {quota.limit} in {quota.window_seconds} s.",
                 caller.tier,
@@ -98,108 +146,82 @@ class FixedWindows:
                 suggestion=f"Shorten the input to at most {quota.limit} tokens, or ask for a higher tier.",
                 retry=False,
             )
-        raise _exceeded(
+        raise exceeded(
             "TOKEN_LIMIT_EXCEEDED",
             f"The input has {tokens} tokens and {quota.remaining} of {quota.limit} are left; "
-            f"wait {_retry_after(quota)} s.",
+            f"wait {retry_after(quota)} s.",
             caller.tier,
             quota,
             suggestion="Send shorter inputs, or ask for a higher tier.",
         )
 
-    async def charge(self, exchange: Exchange, tokens: int) -> None:
+    async def admit_cost(self, exchange: Exchange, microunits: int) -> None:
+        """Admission looks at what the input costs: nobody knows the output yet."""
+        caller = exchange.caller
+        budget = caller.tier.cost
+        if budget is None or await self._windows.test(
+            item(budget), COST, caller.name, cost=max(1, microunits)
+        ):
+            return
+        exchange.quotas = await self._quotas(caller)
+        quota = next(q for q in exchange.quotas if q.policy == COST)
+        raise exceeded(
+            "BUDGET_EXCEEDED",
+            f"{quota.remaining} of {quota.limit} millionths of {CURRENCY} are left of the budget, and this costs "
+            f"at least {microunits}; the budget is renewed in {retry_after(quota)} s.",
+            caller.tier,
+            quota,
+            suggestion="Wait until the budget is renewed, choose a cheaper model, or have the budget raised.",
+            retry=microunits <= quota.limit,
+        )
+
+    async def charge(self, exchange: Exchange, tokens: int, microunits: int = 0) -> None:
         """The real usage, which may carry the counter past the limit; the window then shows 0 remaining."""
         caller = exchange.caller
         if tokens:
-            await self._windows.hit(_item(caller.tier.tokens), TOKENS, caller.name, cost=tokens)
+            await self._windows.hit(item(caller.tier.tokens), TOKENS, caller.name, cost=tokens)
+        if microunits and caller.tier.cost is not None:
+            await self._windows.hit(item(caller.tier.cost), COST, caller.name, cost=microunits)
         exchange.quotas = await self._quotas(caller)
 
     def headers(self, exchange: Exchange) -> list[tuple[bytes, bytes]]:
         """The structured fields (RFC 9651 lists) and the `x-ratelimit-*` aliases many clients read."""
         if exchange.principal is None or not exchange.quotas:
             return []
-        standing = ", ".join(f'"{q.policy}";r={q.remaining};t={q.reset_seconds}' for q in exchange.quotas)
+        told = ", ".join(standing(quota) for quota in exchange.quotas)
         result = [
-            (b"ratelimit-policy", _policy_header(exchange.principal.tier)),
-            (b"ratelimit", standing.encode()),
+            (b"ratelimit-policy", policy_header(exchange.principal.tier)),
+            (b"ratelimit", told.encode()),
         ]
-        for quota in exchange.quotas:
+        for quota in (q for q in exchange.quotas if q.policy in ALIASED):
             name = quota.policy.encode()
             result += [
                 (b"x-ratelimit-limit-" + name, b"%d" % quota.limit),
                 (b"x-ratelimit-remaining-" + name, b"%d" % quota.remaining),
-                (b"x-ratelimit-reset-" + name, b"%ds" % quota.reset_seconds),
+                (b"x-ratelimit-reset-" + name, b"%ds" % (quota.reset_seconds or 0)),
             ]
         return result
 
     async def _quotas(self, caller: Principal) -> tuple[Quota, ...]:
         tier = caller.tier
-        return (
+        quotas = [
             await self._quota(REQUESTS, tier.requests, caller.name),
             await self._quota(TOKENS, tier.tokens, caller.name),
+        ]
+        if tier.cost is not None:
+            quotas.append(await self._quota(COST, tier.cost, caller.name))
+        if tier.concurrency is not None:
+            quotas.append(self._concurrent(caller, tier.concurrency))
+        return tuple(quotas)
+
+    def _concurrent(self, caller: Principal, limit: int) -> Quota:
+        return Quota(
+            CONCURRENT, limit, None, max(0, limit - self._active[caller.name]), None, UNITS[CONCURRENT]
         )
 
     async def _quota(self, policy: str, allowance: Allowance, name: str) -> Quota:
-        reset_at, remaining = await self._windows.get_window_stats(_item(allowance), policy, name)
+        reset_at, remaining = await self._windows.get_window_stats(item(allowance), policy, name)
         # A window that has not started yet would last its full length from now on.
         left = reset_at - time.time()
         seconds = math.ceil(left) if left > 0 else allowance.window_seconds
-        return Quota(policy, allowance.limit, allowance.window_seconds, remaining, seconds)
-
-
-class _Window(RateLimitItemPerSecond):
-    """An allowance in the words of the limits library; composes each principal's key once."""
-
-    __slots__ = ("_keys",)
-
-    def __init__(self, allowance: Allowance) -> None:
-        super().__init__(allowance.limit, allowance.window_seconds)
-        self._keys: dict[tuple[object, ...], str] = {}
-
-    def key_for(self, *identifiers: bytes | str | int | float) -> str:
-        """The storage key; principals are configured, so there is a bounded number of them."""
-        if identifiers not in self._keys:
-            self._keys[identifiers] = super().key_for(*identifiers)
-        return self._keys[identifiers]
-
-
-@lru_cache
-def _item(allowance: Allowance) -> RateLimitItem:
-    return _Window(allowance)
-
-
-@lru_cache
-def _policy_header(tier: Tier) -> bytes:
-    requests, tokens = tier.requests, tier.tokens
-    return (
-        f'"{REQUESTS}";q={requests.limit};w={requests.window_seconds}, '
-        f'"{TOKENS}";q={tokens.limit};qu="tokens";w={tokens.window_seconds}'
-    ).encode()
-
-
-def _retry_after(quota: Quota) -> int:
-    return max(1, quota.reset_seconds)
-
-
-def _exceeded(
-    code: str, message: str, tier: Tier, quota: Quota, *, suggestion: str, retry: bool = True
-) -> ContractError:
-    retry_after = _retry_after(quota)
-    headers = {"Retry-After": str(retry_after)}
-    if not retry:
-        headers["X-Should-Retry"] = "false"
-    return ContractError(
-        code,
-        message,
-        details={
-            "policy": quota.policy,
-            "unit": quota.policy,
-            "limit": quota.limit,
-            "remaining": quota.remaining,
-            "window_seconds": quota.window_seconds,
-            "tier": tier.name,
-            "retry_after_seconds": retry_after,
-            "suggestion": suggestion,
-        },
-        headers=headers,
-    )
+        return Quota(policy, allowance.limit, allowance.window_seconds, remaining, seconds, UNITS[policy])

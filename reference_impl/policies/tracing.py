@@ -44,7 +44,10 @@ class W3CTracing:
         """The trace of this request, with a span of our own."""
         values = headers.all("traceparent")
         trace_id = parse_traceparent(values[0]) if len(values) == 1 else None
-        return Trace(trace_id or secrets.token_hex(16), secrets.token_hex(8))
+        if trace_id is None:
+            return Trace(secrets.token_hex(16), secrets.token_hex(8))
+        _, _, parent_id, flags = values[0].strip(" \t").split("-")[:4]
+        return Trace(trace_id, secrets.token_hex(8), parent_id, sampled=bool(int(flags, 16) & 1))
 
     def client_request_id(self, headers: RequestHeaders) -> str | None:
         """`X-Client-Request-Id` when it is 1 to 512 printable ASCII characters."""

@@ -9,12 +9,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from sqlalchemy import delete, event
+from sqlalchemy import delete, event, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
-from reference_impl.store.tables import IDEMPOTENCY, METADATA, TURNS
+from reference_impl.store.tables import (
+    CODES,
+    IDEMPOTENCY,
+    METADATA,
+    SESSION_MESSAGES,
+    SESSIONS,
+    TURNS,
+    USAGE,
+)
 
 # Exclusive locking makes the process the only owner of the file, so an execution that another boot left in
 # flight is certainly dead. synchronous=FULL: a stored answer also survives a power cut.
@@ -49,8 +57,13 @@ class Database:
             async with self._engine.begin() as connection:
                 await connection.run_sync(METADATA.create_all)
                 now = time.time()
-                for table in (IDEMPOTENCY, TURNS):
+                for table in (CODES, IDEMPOTENCY, TURNS, SESSIONS, USAGE):
                     await connection.execute(delete(table).where(table.c.expires_at <= now))
+                known = select(SESSIONS.c.id)
+                await connection.execute(
+                    delete(SESSION_MESSAGES).where(SESSION_MESSAGES.c.session.not_in(known))
+                )
+                await connection.execute(update(SESSIONS).values(lease=None, leased_until=None))
                 await connection.execute(
                     delete(IDEMPOTENCY).where(IDEMPOTENCY.c.status.is_(None), IDEMPOTENCY.c.boot != self.boot)
                 )

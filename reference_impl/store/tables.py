@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Float, Index, Integer, LargeBinary, MetaData, String, Table
+from sqlalchemy import Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 METADATA = MetaData()
 
@@ -33,4 +33,62 @@ TURNS = Table(
     # NULL until the answer was generated to its end.
     Column("answer", LargeBinary),
     Index("turns_by_expiry", "expires_at"),
+)
+
+CODES = Table(
+    "oauth_codes",
+    METADATA,
+    # The code itself is a credential and never stored.
+    Column("sha256", String, primary_key=True),
+    Column("client_id", String, nullable=False),
+    Column("principal", String, nullable=False),
+    Column("scope", String, nullable=False),
+    Column("redirect_uri", String, nullable=False),
+    Column("challenge", String, nullable=False),
+    Column("resource", String, nullable=False),
+    Column("expires_at", Float, nullable=False),
+)
+
+SESSIONS = Table(
+    "sessions",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("principal", String, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    # The turn under way, if one is; after `leased_until` nobody is working on it any more.
+    Column("lease", String),
+    Column("leased_until", Float),
+    Index("sessions_by_expiry", "expires_at"),
+)
+
+SESSION_MESSAGES = Table(
+    "session_messages",
+    METADATA,
+    Column("session", String, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("role", String, nullable=False),
+    Column("content", Text, nullable=False),
+)
+
+USAGE = Table(
+    "usage",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("principal", String, nullable=False),
+    Column("trace_id", String, nullable=False),
+    Column("request_id", String, nullable=False),
+    Column("operation", String, nullable=False),
+    Column("model", String, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("input", Integer, nullable=False),
+    Column("output", Integer, nullable=False),
+    Column("cached_input", Integer, nullable=False),
+    Column("reasoning_output", Integer, nullable=False),
+    # An exact decimal, as it was told to the caller.
+    Column("cost", String, nullable=False),
+    Column("price_version", String, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Index("usage_by_trace", "principal", "trace_id"),
+    Index("usage_by_expiry", "expires_at"),
 )

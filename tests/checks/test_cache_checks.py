@@ -33,16 +33,18 @@ def repeated(**changed: Reading) -> Probed:
     return gathered("repeated_requests", *(honest | changed).values())
 
 
+OTHER = gathered("baseline", completion("chat", "chatcmpl-other"))
 EXECUTED, LABELLED, NO_CACHE, CHANGED, SEED, TENANT = (
-    cache.test_equal_requests_without_a_key_are_executed_each,
-    cache.test_a_cached_answer_is_labelled,
-    cache.test_no_cache_in_the_request_forces_an_execution,
+    partial(cache.test_equal_requests_without_a_key_are_executed_each, baseline=OTHER),
+    partial(cache.test_a_cached_answer_is_labelled, baseline=OTHER),
+    partial(cache.test_no_cache_in_the_request_forces_an_execution, baseline=OTHER),
     partial(
         cache.test_a_changed_request_is_never_answered_from_the_cache,
         changed_requests=gathered("changed_requests"),
+        baseline=OTHER,
     ),
     cache.test_a_seed_is_accepted_and_the_model_version_returned,
-    cache.test_an_answer_never_crosses_tenants,
+    partial(cache.test_an_answer_never_crosses_tenants, baseline=OTHER),
 )
 BAD = {
     "cached": (EXECUTED, repeated(same_2=completion("same_2", "chatcmpl-0"))),
@@ -99,6 +101,14 @@ def test_answers_without_an_id_prove_nothing() -> None:
     without = {role: completion(role, "x", id=None) for role in ROLES}
     with pytest.raises(Inconclusive):
         EXECUTED(repeated(**without))
+
+
+@pytest.mark.parametrize("check", [EXECUTED, LABELLED, NO_CACHE, CHANGED, TENANT])
+def test_an_id_that_every_answer_has_proves_nothing(check: Any) -> None:
+    """LiteLLM's `mock_response` has one constant id on /v1/messages, whatever is asked."""
+    constant = {role: completion(role, "msg_1") for role in ROLES}
+    with pytest.raises(Inconclusive, match="different requests have the same id"):
+        check(repeated(**constant), baseline=gathered("baseline", completion("chat", "msg_1")))
 
 
 def test_without_a_second_key_tenants_are_not_tested() -> None:

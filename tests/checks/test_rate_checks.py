@@ -157,7 +157,6 @@ MAIN, LIMITED = ok(headers=limit_headers(policy=OTHER_POLICY)), ok(principal="li
 GOOD: list[tuple[Any, Any]] = [
     (EXCEEDED, burst(ok(), refused())),
     (HAS_WAIT, (ok(), refused())),
-    (HAS_WAIT, (refused(), refused(retry_after=None, code="BUDGET_EXCEEDED"))),
     (HAS_WAIT, (openai_429("6"), openai_429(None, "insufficient_quota"))),
     (VALID_WAIT, (refused(),)),
     (VALID_WAIT, (answer({}, status=429, headers={"Retry-After": "Fri, 15 Jan 2027 08:00:09 GMT"}),)),

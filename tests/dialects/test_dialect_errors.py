@@ -53,6 +53,7 @@ VENDORS: list[tuple[str, int, Any, str | None, dict[str, Any]]] = [
     ("request timeout", 408, error("Request timed out."), "MODEL_TIMEOUT", {}),
     ("FastAPI", 422, {"detail": [{"loc": ["body"], "msg": "field required", "type": "missing"}]}, "INVALID_REQUEST", {}),
     ("method", 405, {"detail": "Method Not Allowed"}, "METHOD_NOT_ALLOWED", {}),
+    ("accept", 406, {}, "NOT_ACCEPTABLE", {}),
     ("bytes", 413, {"message": "too large"}, "PAYLOAD_TOO_LARGE", {}),
     ("media type", 415, {}, "UNSUPPORTED_MEDIA_TYPE", {}),
     ("unknown status", 418, {}, None, {}),

@@ -30,7 +30,10 @@ def test_a_shipped_dialect_is_complete(name: str) -> None:
 
 
 def test_the_shipped_dialects() -> None:
-    assert builtin_dialects() == ["contract", "openai", "openai-chat", "openai-facade"]
+    assert builtin_dialects() == [
+        "anthropic-messages", "anthropic-messages-2026", "azure-openai", "cohere-v2", "contract", "gemini",
+        "mistral", "open-responses", "openai", "openai-chat", "openai-facade", "openai-responses",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", builtin_dialects())
@@ -51,7 +54,7 @@ def test_the_contract_offers_everything() -> None:
     assert {offer.state for offer in dialect.capabilities.values()} == {"offered"}
     assert set(dialect.provocations) == {
         "slow_first_token", "slow_tokens", "model_timeout", "content_filter_input", "content_filter_output",
-        "fault_midstream", "overloaded", "tool_failure", "long",
+        "fault_midstream", "overloaded", "tool_failure", "long", "retired_model",
     }  # fmt: skip
 
 
@@ -170,7 +173,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(
         DialectError,
-        match=r"no dialect 'opanai': choose contract, openai, openai-chat, openai-facade, or name a \.yaml file",
+        match=r"no dialect 'opanai': choose anthropic-messages, .*, or name a \.yaml file",
     ):
         load_dialect("opanai")
 
@@ -219,7 +222,7 @@ def test_an_extending_dialect_is_validated_as_a_whole(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["nobody", 7, ["contract"], None])
 def test_only_a_built_in_dialect_can_be_extended(tmp_path: Path, name: Any) -> None:
     with pytest.raises(
-        DialectError, match=r"/extends: there is no built-in dialect .*: choose contract, openai"
+        DialectError, match=r"/extends: there is no built-in dialect .*: choose anthropic-messages, "
     ):
         load_dialect(extending(tmp_path, extends=name))
 

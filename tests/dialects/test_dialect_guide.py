@@ -15,7 +15,7 @@ GUIDE = (Path(__file__).parents[2] / "docs" / "guides" / "dialects.md").read_tex
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=["extension", "whole"])
+@pytest.mark.parametrize("example", EXAMPLES, ids=["extension", "whole", "oauth"])
 def test_an_example_of_the_guide_is_a_dialect(example: str, tmp_path: Path) -> None:
     path = tmp_path / "example.yaml"
     path.write_text(example, "utf-8")

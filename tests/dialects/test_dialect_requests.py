@@ -148,7 +148,7 @@ def test_messages_win_over_prompt_and_stay_as_given() -> None:
 
 
 def test_a_vendor_with_the_system_text_apart() -> None:
-    anthropic = spoken("anthropic")
+    anthropic = spoken("anthropic-messages")
     assert body(anthropic, prompt="Hi", system="Be brief.")["system"] == "Be brief."
     assert "system" not in body(anthropic, prompt="Hi")
     told = [

@@ -14,8 +14,9 @@ from transcript_files import spoken, transcript
 
 from conformance.dialects.facts import ANSWER_FACTS, HEADER_FACTS
 from conformance.dialects.interpret import read_answer, read_error, read_stream
+from conformance.dialects.model import builtin_dialects
 
-NAMES = ["contract", "openai-chat", "anthropic", "gemini", "cohere"]
+NAMES = builtin_dialects()
 WORDS = (
     "id model choices message content delta usage error code type metadata token candidates parts text "
     "finish_reason details tokens_used input prompt_tokens param"

@@ -243,5 +243,5 @@ def test_a_wait_from_googles_details() -> None:
 
 
 def test_a_vendor_that_names_no_model() -> None:
-    assert spoken("cohere").stream.unsupported >= {"model_version"}
+    assert spoken("cohere-v2").stream.unsupported >= {"model_version"}
     assert transcript("llmock-cohere").facts["model_version"].state == "unsupported"

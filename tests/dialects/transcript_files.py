@@ -3,7 +3,7 @@
 A file of ``transcripts/`` is: comment lines (``# …``) that say where it comes from, the response head, a blank line,
 and the body byte for byte (without chunked framing). Lines of the head end in LF. Two comments mean something:
 
-    # speaks: openai-chat        the dialect to read it with: built-in, or a file of ``vendors/``
+    # speaks: openai-chat        the dialect to read it with: a built-in one
     # failure: reset             the answer broke off; what arrived is all there is
 """
 
@@ -46,9 +46,8 @@ def transcript(name: str) -> Reading:
 
 @cache
 def spoken(name: str) -> Dialect:
-    """A built-in dialect, or one of ``vendors/``, with which the tests show what the language can carry."""
-    vendor = FOLDER.parent / "vendors" / f"{name}.yaml"
-    return load_dialect(str(vendor) if vendor.exists() else name)
+    """The dialect of a transcript; it is read once."""
+    return load_dialect(name)
 
 
 def write(path: Path, comments: dict[str, str], head: list[str], body: bytes) -> None:

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from reference_server import ReferenceServer
 
+from reference_impl.identity import AuthSettings
 from reference_impl.settings import Settings
 
 
@@ -23,3 +24,17 @@ def client(reference: ReferenceServer) -> Iterator[httpx.Client]:
     """An authenticated client of the default server."""
     with reference.client() as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def issuing() -> Iterator[ReferenceServer]:
+    """A server that issues tokens and allows clocks no leeway."""
+    with ReferenceServer(Settings(auth=AuthSettings(token_seconds=300, leeway_s=0))) as running:
+        yield running
+
+
+@pytest.fixture
+def browser(issuing: ReferenceServer) -> Iterator[httpx.Client]:
+    """A client of its authorization server; it follows no redirect."""
+    with httpx.Client(base_url=issuing.origin, verify=False, trust_env=False) as client:
+        yield client

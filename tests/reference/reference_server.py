@@ -20,6 +20,7 @@ from reference_impl.app import ReferenceApp, create_app
 from reference_impl.policies import Policies
 from reference_impl.serve import base_url, listen, server
 from reference_impl.settings import Settings
+from reference_impl.tls import Tls
 
 T = TypeVar("T")
 
@@ -37,10 +38,13 @@ class ReferenceServer:
         settings: Settings,
         policies: Policies | None = None,
         wrap: Callable[[ReferenceApp], ASGIApp] | None = None,
+        tls: Tls | None = None,
     ) -> None:
         self.app = create_app(settings, policies)
         self._listener = listen("127.0.0.1", 0)
-        self.url = base_url("127.0.0.1", self._listener)
+        self.url = base_url("127.0.0.1", self._listener, tls)
+        self.origin = self.url.removesuffix("/api/v1")
+        self._tls = tls
         self.port: int = self._listener.getsockname()[1]
         self._wrap = wrap
         self._ready = threading.Event()
@@ -60,7 +64,7 @@ class ReferenceServer:
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._server = server(self.app, self._ready.set)
+        self._server = server(self.app, self._ready.set, self._tls)
         if self._wrap is not None:
             self._server.config.app = self._wrap(self.app)
         async with self.app.running():

@@ -150,7 +150,7 @@ def test_a_filtered_output_is_an_answer(client: httpx.Client) -> None:
 def test_capabilities_tell_what_is_offered(client: httpx.Client) -> None:
     body = client.get("/capabilities").json()
     assert body["contract_version"] == "1.0.0"
-    assert body["api_versions"] == ["2026-11-01"]
+    assert body["api_versions"] == ["2026-06-01", "2026-11-01"]
     assert body["limits"]["max_body_bytes"] == 1_048_576
     assert body["default_model"] == client.post("/chat", json=chat()).json()["metadata"]["model_version"]
     offered = body["capabilities"]

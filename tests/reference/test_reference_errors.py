@@ -142,7 +142,10 @@ def test_a_key_is_demanded(reference: ReferenceServer, path: str) -> None:
     with reference.client(key=None) as anonymous:
         refused = anonymous.get(path)
         error(refused, 401, "UNAUTHENTICATED")
-        assert refused.headers["www-authenticate"] == 'Bearer realm="aiconform"'
+        metadata = f"{reference.origin}/.well-known/oauth-protected-resource/api/v1"
+        assert (
+            refused.headers["www-authenticate"] == f'Bearer realm="aiconform", resource_metadata="{metadata}"'
+        )
         assert "ratelimit" not in refused.headers
 
 

@@ -120,7 +120,7 @@ def test_the_supported_version_is_honoured_and_others_are_refused(client: httpx.
         refused = error(
             client.get(path, headers={"API-Version": "1999-01-01"}), 400, "UNSUPPORTED_API_VERSION"
         )
-        assert refused["details"] == {"supported": ["2026-11-01"]}
+        assert refused["details"] == {"supported": ["2026-06-01", "2026-11-01"]}
         assert refused["param"] == "API-Version"
 
 

@@ -43,7 +43,8 @@ def test_every_authenticated_answer_tells_the_limits(reference: ReferenceServer)
             caller.post("/chat", content=b"x", headers={"Content-Type": "text/plain"}),
         ):
             assert answer.headers["ratelimit-policy"] == (
-                '"requests";q=6000;w=60, "tokens";q=2000000;qu="tokens";w=60'
+                '"requests";q=6000;w=60, "tokens";q=2000000;qu="tokens";w=60, '
+                '"cost";q=50000000;qu="cost-microunits";w=86400, "concurrent";q=64;qu="concurrent-requests"'
             )
             assert parsed(answer, "ratelimit").keys() == parsed(answer, "ratelimit-policy").keys()
 

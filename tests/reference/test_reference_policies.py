@@ -12,14 +12,12 @@ from hypothesis import strategies as st
 from reference_impl.engine.base import Message
 from reference_impl.engine.tokens import count_messages, count_text, pieces
 from reference_impl.exchange import RequestHeaders
-from reference_impl.policies.auth import BearerKeys
 from reference_impl.policies.errors import ContractError
 from reference_impl.policies.events import PlainEvents, split_blocks
 from reference_impl.policies.idempotency import LedgerIdempotency
 from reference_impl.policies.negotiation import AcceptHeader, prefers_problem
 from reference_impl.policies.parsing import StrictJson
 from reference_impl.policies.tracing import parse_traceparent
-from reference_impl.settings import DEMO_CREDENTIALS
 
 JSON_VALUES: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -182,26 +180,3 @@ def test_recorded_streams_split_into_their_blocks(values: list[dict[str, str]]) 
     writer = PlainEvents()
     blocks = [*(writer.event(value, name="x") for value in values), writer.done()]
     assert split_blocks(b"".join(blocks)) == blocks
-
-
-@pytest.mark.parametrize(
-    ("authorization", "challenge"),
-    [
-        ([], 'Bearer realm="aiconform"'),
-        (["Basic c2stZGVtbw=="], 'Bearer realm="aiconform"'),
-        (["Bearer"], 'Bearer realm="aiconform", error="invalid_token"'),
-        (["Bearer sk-wrong"], 'Bearer realm="aiconform", error="invalid_token"'),
-        (["Bearer sk-demo", "Bearer sk-demo"], 'Bearer realm="aiconform", error="invalid_token"'),
-    ],
-)
-def test_who_is_not_known_is_challenged(authorization: list[str], challenge: str) -> None:
-    headers = RequestHeaders([(b"authorization", value.encode()) for value in authorization])
-    with pytest.raises(ContractError) as refused:
-        BearerKeys(DEMO_CREDENTIALS).authenticate(headers)
-    assert refused.value.headers == {"WWW-Authenticate": challenge}
-
-
-@pytest.mark.parametrize("value", ["Bearer sk-demo", "bearer sk-demo", "BEARER   sk-demo"])
-def test_a_known_key_names_its_principal(value: str) -> None:
-    headers = RequestHeaders([(b"authorization", value.encode())])
-    assert BearerKeys(DEMO_CREDENTIALS).authenticate(headers).name == "demo"

@@ -8,13 +8,17 @@ from conformance.verdict import Result, Verdict
 
 
 def outcome(name: str, kind: str, detail: str, says: str = "") -> Outcome:
-    subject = Subject(name, kind, "http://127.0.0.1:1", "contract", ("ERR-01",), f"story of {name}", says=says)  # type: ignore[arg-type]
+    subject = Subject(
+        name, kind, "http://127.0.0.1:1", "contract", ("ERR-01",), f"story of {name}", says=says
+    )  # type: ignore[arg-type]
     verdict = Verdict("ERR-01", "MUST", "core", Result.FAIL, detail)
     return Outcome(subject, (verdict,), (verdict,) if kind == "mutant" else (), calls=1, seconds=1.0)
 
 
 def test_each_subject_is_named_with_what_caught_it() -> None:
-    page = render_matrix([outcome("broken", "mutant", "seen <script>x</script>"), outcome("odd", "variant", "why")])
+    page = render_matrix(
+        [outcome("broken", "mutant", "seen <script>x</script>"), outcome("odd", "variant", "why")]
+    )
     assert "1 of 1 mutants killed, 1 of 1 variants flagged" in " ".join(page.split())
     assert "story of broken" in page
     assert "story of odd" in page

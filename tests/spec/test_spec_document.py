@@ -36,11 +36,18 @@ def test_it_has_the_operations_of_the_contract() -> None:
         "get /chat/stream": "streamTurn",
         "get /models": "listModels",
         "get /models/{model_id}": "getModel",
+        "post /sessions": "createSession",
+        "get /sessions/{session_id}": "getSession",
+        "delete /sessions/{session_id}": "deleteSession",
+        "post /estimate": "estimate",
+        "post /count-tokens": "countTokens",
+        "get /usage": "getUsage",
         "get /capabilities": "getCapabilities",
         "get /errors": "listErrors",
         "get /errors/{code}": "getError",
         "get /openapi.json": "getDescription",
         "get /health": "getHealth",
+        "get /me": "getCaller",
     }
 
 
@@ -54,7 +61,34 @@ def test_every_operation_says_what_it_is_for(name: str) -> None:
 
 def test_only_what_needs_no_key_is_public() -> None:
     assert {name for name, o in OPERATIONS.items() if o.get("security") == []} == PUBLIC
-    assert DOCUMENT["security"] == [{"bearer": []}]
+    assert DOCUMENT["security"] == [{"bearer": []}, {"oauth2": []}, {"oauth2": [], "mutualTLS": []}]
+
+
+SCOPES = {
+    "classify": ["models:*:invoke"],
+    "chat": ["models:*:invoke"],
+    "streamTurn": ["models:*:invoke"],
+    "listModels": ["models:read"],
+    "getModel": ["models:read"],
+    "getCaller": [],
+}
+
+
+@pytest.mark.parametrize("name", SCOPES)
+def test_protected_operations_name_their_scopes(name: str) -> None:
+    scopes = SCOPES[name]
+    assert OPERATIONS[name]["security"] == [
+        {"bearer": scopes},
+        {"oauth2": scopes},
+        {"oauth2": scopes, "mutualTLS": []},
+    ]
+
+
+def test_every_scope_that_an_operation_demands_is_explained() -> None:
+    flows = DOCUMENT["components"]["securitySchemes"]["oauth2"]["flows"]
+    demanded = {s for o in OPERATIONS.values() for a in o["security"] for s in a.get("oauth2", ())}
+    assert demanded
+    assert all(demanded <= flow["scopes"].keys() for flow in flows.values())
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
@@ -109,7 +143,7 @@ def test_a_refused_media_type_may_name_the_supported_ones() -> None:
 def test_replays_are_marked_where_keys_are_taken() -> None:
     marked = {(n, s) for n, s in ANSWERS if "idempotency-replayed" in declared_headers(DOCUMENT, n, s)}
     assert {("classify", 200), ("chat", 200), ("chat", 202), ("classify", 422)} <= marked
-    assert {name for name, _ in marked} == {"classify", "chat"}
+    assert {name for name, _ in marked} == {"classify", "chat", "createSession"}
 
 
 def test_what_no_operation_declares_is_described_too() -> None:
@@ -123,7 +157,14 @@ def test_requests_are_closed_and_answers_are_open() -> None:
     closed = {
         n for n, s in DOCUMENT["components"]["schemas"].items() if s.get("additionalProperties") is False
     }
-    assert closed == {"ClassifyRequest", "ChatRequest", "Message", "Sandbox"}
+    assert closed == {
+        "ClassifyRequest",
+        "ChatRequest",
+        "ContextPolicy",
+        "Message",
+        "Sandbox",
+        "SessionRequest",
+    }
 
 
 def test_synchronous_operations_say_how_long_they_may_take() -> None:

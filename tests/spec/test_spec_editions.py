@@ -76,11 +76,14 @@ def test_every_loss_is_listed_with_a_place_in_the_document() -> None:
         assert loss.what
     assert {loss.pointer.rsplit("/", 1)[-1] for loss in losses_30(DOCUMENT)} == {
         "$self",
+        "bearer",
         "contentMediaType",
         "contentSchema",
         "identifier",
         "if",
         "itemSchema",
+        "mutualTLS",
+        "oauth2MetadataUrl",
         "summary",
         "then",
     }
@@ -154,20 +157,36 @@ def test_what_only_some_editions_know_is_kept_as_extensions() -> None:
         "openapi": "3.2.0",
         "info": {"title": "t", "version": "1"},
         "webhooks": {"done": {"post": {"responses": {}}}},
-        "paths": {"/a": {"query": {"operationId": "q"}, "get": {"security": [{"mtls": []}]}}},
-        "components": {"securitySchemes": {"mtls": {"type": "mutualTLS"}}},
+        "paths": {
+            "/a": {
+                "query": {"operationId": "q"},
+                "get": {"security": [{"mtls": []}, {"key": ["reader"]}, {"tokens": ["read"]}]},
+            }
+        },
+        "components": {
+            "securitySchemes": {
+                "mtls": {"type": "mutualTLS"},
+                "key": {"type": "http", "scheme": "bearer"},
+                "tokens": {"type": "oauth2", "flows": {}, "oauth2MetadataUrl": "/.well-known/x"},
+            }
+        },
     }
     newer, old = to_31(document), to_30(document)
     assert "webhooks" in newer
     assert newer["paths"]["/a"]["x-query"] == {"operationId": "q"}
     assert old["x-webhooks"] == document["webhooks"]
     # What needs a certificate must not look open.
-    assert old["paths"]["/a"]["get"]["security"] == [{"mtls": []}]
+    assert old["paths"]["/a"]["get"]["security"] == [{"mtls": []}, {"key": []}, {"tokens": ["read"]}]
+    assert newer["paths"]["/a"]["get"]["security"] == document["paths"]["/a"]["get"]["security"]
+    for edition in (newer, old):
+        assert "oauth2MetadataUrl" not in edition["components"]["securitySchemes"]["tokens"]
     assert old["components"]["securitySchemes"]["mtls"] == {"type": "http", "scheme": "x-mutualTLS"}
     assert {loss.pointer for loss in losses_30(document)} == {
         "/webhooks",
         "/paths/~1a/query",
         "/components/securitySchemes/mtls",
+        "/components/securitySchemes/tokens/oauth2MetadataUrl",
+        "/paths/~1a/get/security/1/key",
     }
 
 

@@ -31,8 +31,10 @@ def test_every_code_is_explained(entry: ErrorEntry) -> None:
 def test_waiting_helps_exactly_where_it_is_said_to() -> None:
     assert {code for code, entry in ERRORS.items() if entry.retryable} == {
         "IDEMPOTENCY_IN_PROGRESS",
+        "SESSION_BUSY",
         "RATE_LIMITED",
         "TOKEN_LIMIT_EXCEEDED",
+        "BUDGET_EXCEEDED",
         "UPSTREAM_ERROR",
         "MODEL_OVERLOADED",
         "MODEL_TIMEOUT",

@@ -24,7 +24,13 @@ def table() -> str:
         "that the check of a requirement catches it, `aiconform selftest --html FILE` with which words.",
     ]
     for area in areas():
-        lines += ["", f"## {area.name}: {area.title}", "", "| id | level | check | mutants |", "|---|---|---|---|"]
+        lines += [
+            "",
+            f"## {area.name}: {area.title}",
+            "",
+            "| id | level | check | mutants |",
+            "|---|---|---|---|",
+        ]
         for r in area.requirements:
             check = CHECKS.get(r.id)
             where = f"`{check.function.__name__}`" if check else f"none: {r.unchecked}"

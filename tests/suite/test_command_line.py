@@ -12,7 +12,17 @@ from pathlib import Path
 
 import pytest
 
-KEYS = ["--key", "sk-demo", "--other-key", "sk-demo-other", "--limited-key", "sk-demo-limited"]
+KEYS = [
+    "--key",
+    "sk-demo",
+    "--other-key",
+    "sk-demo-other",
+    "--limited-key",
+    "sk-demo-limited",
+    "--budget-key",
+    "sk-demo-budget",
+]
+CLIENT = ["--client-id", "demo-service", "--client-secret", "demo-service-secret"]
 
 
 def aiconform(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -64,6 +74,13 @@ def html_server() -> Iterator[str]:
         (["check", "http://127.0.0.1:1/v1", "--only", "NOPE-1"], 2, "no requirement matches"),
         (["check", "http://user:pw@127.0.0.1:1/v1"], 2, "--key"),
         (["check", "http://127.0.0.1:1/v1"], 3, "cannot reach"),
+        (["check", "http://127.0.0.1:1/v1", *CLIENT], 2, "give all of --oauth-token-url"),
+        (
+            ["check", "http://127.0.0.1:1/v1", "--oauth-redirect-uri", "http://x"],
+            2,
+            "needs --oauth-token-url",
+        ),
+        (["check", "http://127.0.0.1:1/v1", *CLIENT, "--oauth-token-url", "x"], 2, "is an http(s) URL"),
         (["judge", "/nonexistent"], 2, "/nonexistent"),
         (["explain", "NOPE-01"], 2, "no requirement"),
     ],
@@ -115,6 +132,32 @@ def test_no_credential_reaches_evidence_or_report(whole_run: Path) -> None:
     written = [p for p in whole_run.rglob("*") if p.is_file()]
     assert len(written) > 10
     assert [str(p) for p in written if b"sk-demo" in p.read_bytes()] == []
+
+
+def test_no_token_reaches_evidence_or_report(reference: str, tmp_path: Path) -> None:
+    origin = reference.removesuffix("/api/v1")
+    tokens = [
+        "--oauth-token-url",
+        f"{origin}/oauth/token",
+        "--oauth-redirect-uri",
+        "http://127.0.0.1:8765/callback",
+    ]
+    narrow = ["--narrow-key", "sk-demo-narrow"]
+    done = aiconform(
+        "check", reference, *KEYS, *narrow, *CLIENT, *tokens, "--only", "AUTH-*,SSE-04", "--out", str(tmp_path),
+        "--json", str(tmp_path / "report.json"),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    verdicts = {v["id"]: v["verdict"] for v in json.loads((tmp_path / "report.json").read_text())["verdicts"]}
+    assert {verdicts[i] for i in ("AUTH-03", "AUTH-04", "AUTH-27", "AUTH-28", "AUTH-33")} == {"PASS"}
+    written = [p for p in tmp_path.rglob("*") if p.is_file()]
+    assert len(written) > 10
+    # Neither a key, nor the client's secret, nor any token: a JWT begins with the base64 of `{"`.
+    for secret in (b"sk-demo", b"demo-service-secret", b"eyJ", b"ZGVtby1zZXJ2aWNl"):
+        assert [str(p) for p in written if secret in p.read_bytes()] == []
+    assert "eyJ" not in done.stdout + done.stderr
+    codes = [p for p in written if b"code=" in p.read_bytes().replace(b"code=[redacted]", b"")]
+    assert [p.name for p in codes if p.parent.name == "exchanges"] == []
 
 
 def test_a_dry_run_sends_nothing() -> None:

@@ -17,7 +17,7 @@ from conformance.target import Target
 
 load_all()
 CONTRACT = load_dialect("contract")
-EVERYTHING = plan(CHECKS.values(), CONTRACT)
+EVERYTHING = plan(CHECKS.values(), CONTRACT, Target("http://127.0.0.1:1", "contract"))
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_a_run_ends_when_there_is_enough(empty_answers: str) -> None:
         return len(shown) == 2
 
     checks = selected_checks(["SYNC-06", "RATE-05"])
-    planned = plan(checks.values(), CONTRACT).cheapest_first(1)
+    planned = plan(checks.values(), CONTRACT, Target(empty_answers, "contract")).cheapest_first(1)
     assert len(list(planned.steps())) == 3
     evidence = asyncio.run(gather(Target(empty_answers, "contract"), CONTRACT, planned, enough=enough))
     assert evidence is shown[1]

@@ -8,6 +8,7 @@ from conformance.cli.check import MAX_CALLS
 from conformance.dialects.model import Dialect, load_dialect
 from conformance.gather import Plan, plan
 from conformance.registry import CHECKS, load_all
+from conformance.target import Target
 
 EXTENSION = """\
 extends: openai-chat
@@ -18,7 +19,7 @@ provocations: {fault_midstream: {prompt: break off}}
 
 def planned(dialect: Dialect) -> Plan:
     load_all()
-    return plan(CHECKS.values(), dialect)
+    return plan(CHECKS.values(), dialect, Target("http://127.0.0.1:1", dialect.name))
 
 
 def test_the_whole_plan_for_a_vendor_fits_into_its_budget() -> None:

@@ -1,0 +1,140 @@
+"""Sessions and the context window: what is remembered, for whom, for how long, and what is left out."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import datetime
+from typing import Any
+
+from conformance.reading import Reading
+from conformance.registry import probe
+from conformance.session import ProbeSkipped, Session
+
+SESSIONS = ("chat", "session_create", "session", "session_delete")
+UNKNOWN_SESSION = "sess_00000000000000000000000000000000"
+FACT = (
+    "Please remember this for later, and answer in one sentence: the lighthouse keeper's name is Wilhelmina, the "
+    "harbour master's dog is called Captain, and the ferry leaves from the second pier at half past seven."
+)
+FOLLOW_UP = "Who keeps it?"
+SYSTEM = "Answer briefly and politely, and never mention the weather, the tides, or the price of fish. " * 4
+SMALL: dict[str, Any] = {"max_output_tokens": 8}
+LONGEST_EXPIRY = 3.0
+"""Seconds. A session that lives longer, although one second was asked for, is not waited for."""
+
+
+@probe(calls=7, operations=(*SESSIONS, "chat_stream"), tokens=500)
+async def session_turns(session: Session) -> None:
+    """Two turns, the same conversation without a session, an overfull third turn, a streamed one, the history."""
+    session_id = await _new_session(session, "created")
+    first = await session.call("chat", "turn_1", session_id=session_id, prompt=FACT, **SMALL)
+    said = [_message("user", FACT), _message("assistant", first.facts["text"].value)]
+    await session.call("chat", "turn_2", session_id=session_id, prompt=FOLLOW_UP, **SMALL)
+    follow_up = _message("user", FOLLOW_UP)
+    await session.call("chat", "stateless", messages=[*said, follow_up], **SMALL)
+    taken = first.facts["usage.input"].value
+    if isinstance(taken, int):
+        # The history alone is larger than this, and no strategy was chosen.
+        limit = {"max_input_tokens": taken}
+        await session.call(
+            "chat", "overfull", session_id=session_id, prompt=FOLLOW_UP, context_policy=limit, **SMALL
+        )
+    await session.call("chat_stream", "streamed", session_id=session_id, prompt=FOLLOW_UP, **SMALL)
+    await session.call("session", "history", session_id=session_id)
+
+
+@probe(calls=5, operations=SESSIONS, tokens=100)
+async def session_of_another(session: Session) -> None:
+    """Another principal reads, continues and deletes a session; then its owner looks."""
+    session.need_key("other")
+    session_id = await _new_session(session, "created")
+    await session.call("session", "other:read", principal="other", session_id=session_id)
+    await session.call(
+        "chat", "other:continue", principal="other", session_id=session_id, prompt=FOLLOW_UP, **SMALL
+    )
+    await session.call("session_delete", "other:delete", principal="other", session_id=session_id)
+    await session.call("session", "owner", session_id=session_id)
+
+
+@probe(calls=8, operations=SESSIONS, tokens=150)
+async def session_end(session: Session) -> None:
+    """A session that was deleted, one that never was, and one that has expired."""
+    session_id = await _new_session(session, "created")
+    await session.call("chat", "turn", session_id=session_id, prompt=FOLLOW_UP, **SMALL)
+    await session.call("session_delete", "deleted", session_id=session_id)
+    await session.call("session", "deleted:read", session_id=session_id)
+    await session.call("chat", "deleted:continue", session_id=session_id, prompt=FOLLOW_UP, **SMALL)
+    await session.call("chat", "unknown", session_id=UNKNOWN_SESSION, prompt=FOLLOW_UP, **SMALL)
+    brief = await session.call("session_create", "created_brief", ttl_seconds=1)
+    left = _seconds_left(brief)
+    if left is None or left > LONGEST_EXPIRY:
+        session.notes["expiry"] = (
+            "a session for one second was not given an expires_at soon enough to wait for"
+        )
+        return
+    await asyncio.sleep(max(0.0, left) + 0.2)
+    await session.call("chat", "expired", session_id=brief.body.get("session_id"), prompt=FOLLOW_UP, **SMALL)
+
+
+@probe(calls=4, operations=SESSIONS, tokens=120)
+async def session_race(session: Session) -> None:
+    """Two turns of one session at the same time, slow enough to overlap; then the history."""
+    session_id = await _new_session(session, "created")
+    slow = session.dialect.provocations.get("slow_tokens", {})
+    await asyncio.gather(
+        *(
+            session.call(
+                "chat", f"turn:{name}", session_id=session_id, prompt=f"I am {name}.", **SMALL, **slow
+            )
+            for name in ("Ann", "Ben")
+        )
+    )
+    await session.call("session", "history", session_id=session_id)
+
+
+@probe(calls=4, operations=("chat", "session_create"), tokens=900)
+async def context_cut(session: Session) -> None:
+    """A conversation with a long system text: whole, only its ends, and cut to one token less than the whole.
+
+    Everything between the ends takes less than the system text, so a count shows what was dropped.
+    """
+    system, last = _message("system", SYSTEM), _message("user", FOLLOW_UP)
+    middle = [
+        _message(
+            "user",
+            "I would like to walk along the pier with my two children; is it open today, and until when?",
+        ),
+        _message(
+            "assistant",
+            "Yes, the pier is open today until six; the gate on the north closes an hour before.",
+        ),
+    ]
+    whole = await session.call("chat", "whole", messages=[system, *middle, last], **SMALL)
+    await session.call("chat", "ends", messages=[system, last], **SMALL)
+    tokens = whole.facts["usage.input"].value
+    if not isinstance(tokens, int):
+        raise ProbeSkipped("the answers do not tell their input tokens")
+    for role, strategy in (("truncated", "truncate_oldest"), ("summarized", "summarize")):
+        policy = {"strategy": strategy, "max_input_tokens": tokens - 1}
+        await session.call("chat", role, messages=[system, *middle, last], context_policy=policy, **SMALL)
+
+
+async def _new_session(session: Session, role: str) -> str:
+    created = await session.call("session_create", role)
+    session_id = created.body.get("session_id") if isinstance(created.body, dict) else None
+    if not isinstance(session_id, str):
+        raise ProbeSkipped(f"no session could be made: status {created.status}")
+    return session_id
+
+
+def _seconds_left(created: Reading) -> float | None:
+    expires_at = created.body.get("expires_at") if isinstance(created.body, dict) else None
+    try:
+        return datetime.fromisoformat(str(expires_at)).timestamp() - time.time()
+    except ValueError:
+        return None
+
+
+def _message(role: str, content: Any) -> dict[str, Any]:
+    return {"role": role, "content": content if isinstance(content, str) else ""}
