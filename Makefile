@@ -10,8 +10,10 @@ OUT ?= aiconform-report
 # More than cores, since many tests wait: for windows of limits, deadlines and the end of child processes.
 WORKERS ?= 3
 CASES ?=
+ROUNDS ?= 20
+SECONDS ?= 60
 
-.PHONY: help check serve test lint selftest bench lock editions mutants interop clean
+.PHONY: help check serve test lint selftest soak fuzz bench lock editions mutants interop clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +43,13 @@ test: $(STAMP) ## run all tests with branch coverage
 
 selftest: $(STAMP) ## prove the checks: mutants killed, variants not flagged
 	$(BIN)/aiconform selftest --json selftest.json --html selftest.html
+
+soak: $(STAMP) ## whole runs again and again (hours): no verdict may change; ROUNDS=20
+	$(BIN)/python tests/soak/soak.py --rounds $(ROUNDS) --json soak.json
+
+fuzz: $(STAMP) ## coverage-guided fuzzing of our own parsers, SECONDS=60 each
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris==3.0.0
+	$(BIN)/python tests/fuzz/fuzz.py all --seconds $(SECONDS)
 
 node_modules: package.json package-lock.json
 	npm ci --no-audit --no-fund --silent

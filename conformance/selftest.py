@@ -90,8 +90,7 @@ async def examine(subject: Subject, judges: Executor) -> Outcome:
     began = time.perf_counter()
     ids = _ids(subject)
     dialect = load_dialect(subject.dialect)
-    oauth = OAuth(**subject.oauth) if subject.oauth else None
-    target = Target(subject.base_url, dialect.name, keys=subject.keys, oauth=oauth)
+    target = _target(subject)
     planned = plan(selected_checks(ids).values(), dialect, target)
     loop = asyncio.get_running_loop()
     flagged: tuple[Verdict, ...] = ()
@@ -110,6 +109,19 @@ async def examine(subject: Subject, judges: Executor) -> Outcome:
     return Outcome(
         subject, flagged, _hits(subject, flagged), len(evidence.exchanges), time.perf_counter() - began
     )
+
+
+def _target(subject: Subject) -> Target:
+    oauth = OAuth(**subject.oauth) if subject.oauth else None
+    return Target(subject.base_url, subject.dialect, keys=subject.keys, oauth=oauth)
+
+
+async def verdicts_of(subject: Subject) -> list[Verdict]:
+    """Run the whole suite on one subject, as on any target."""
+    load_all()
+    dialect, target, wanted = load_dialect(subject.dialect), _target(subject), requirements()
+    evidence = await gather(target, dialect, plan(selected_checks(wanted).values(), dialect, target))
+    return judge(evidence, dialect, wanted.values(), CHECKS)
 
 
 def _leave_interrupts() -> None:

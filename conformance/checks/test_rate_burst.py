@@ -10,7 +10,9 @@ from conformance.registry import check
 from conformance.verdict import Inconclusive, NotTested, expect
 
 DEFAULT_WINDOW = 60.0  # seconds, where a server names a limit but no window
-FAST_MARGIN = 0.2  # seconds by which a refusal may be slower than the fastest answer
+FAST_MARGIN = (
+    0.5  # seconds by which a refusal may be slower than the fastest answer: a busy server's own scheduling
+)
 LARGEST_LAG = 0.1  # seconds our own event loop may have stalled in a timing claim
 STALLS = 3  # of the longest length that are allowed for in one exchange of a busy machine
 
