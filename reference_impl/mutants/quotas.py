@@ -26,7 +26,7 @@ ALIASES = tuple(
     for what in (b"limit", b"remaining", b"reset")
     for unit in (b"requests", b"tokens")
 )
-SLOWLY = 1.5
+SLOWLY = 3.0
 
 
 class _ChargesCalls(FixedWindows):

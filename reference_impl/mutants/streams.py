@@ -185,7 +185,7 @@ MUTANTS = (
     mutant("sse-no-done", "SSE-04", "the stream ends without [DONE]", wrap=each_block(lambda b: b"" if b == DONE else b)),
     mutant("sse-two-dones", "SSE-04", "[DONE] twice", wrap=each_block(lambda b: b + b if b == DONE else b)),
     mutant("sse-data-after-done", "SSE-04", "an event after [DONE]", wrap=edit_streams(_AfterDone)),
-    mutant("sse-truncated", "SSE-04 SSE-06", "ends cleanly after three tokens", wrap=edit_streams(Truncated)),
+    mutant("sse-truncated", "SSE-04", "ends cleanly after three tokens", wrap=edit_streams(Truncated)),
     mutant("sse-lingering", "SSE-05", "stays open after [DONE]", wrap=_lingering),
     mutant("sse-no-finish-reason", "SSE-06", "finish_reason is null", wrap=each_event(_no_finish)),
     mutant("sse-no-usage", "SSE-07", "no usage in the stream", wrap=each_event(_no_usage)),
