@@ -11,7 +11,9 @@ from reference_impl.engine.base import Classifier, Engine
 from reference_impl.policies import Policies
 from reference_impl.runs import Recording, Runs
 from reference_impl.settings import Settings
+from reference_impl.store.agent_runs import AgentRuns
 from reference_impl.store.database import Database
+from reference_impl.store.entries import Entries
 from reference_impl.store.ledger import Ledger
 from reference_impl.store.sessions import Sessions
 from reference_impl.store.turns import Turns
@@ -31,6 +33,8 @@ class Services:
     database: Database
     ledger: Ledger
     turns: Turns
+    agent_runs: AgentRuns
+    entries: Entries
     sessions: Sessions
     usage: UsageLog
     telemetry: Telemetry = field(default_factory=NoTelemetry)

@@ -18,9 +18,9 @@ OWN_LAG = 0.5
 
 
 @check("SYNC-01")
-def test_a_text_is_classified(sync_classify: Probed) -> str:
+def test_a_text_is_classified(classified: Probed) -> str:
     """Every ordinary text gets 200 with a category and a confidence in 0..1."""
-    readings = not_limited(sync_classify, "text_")
+    readings = not_limited(classified, "text_")
     for reading in readings:
         expect(reading.status == 200, expected="status 200", seen=brief(reading), at=reading)
         category, confidence = reading.facts["category"], reading.facts["confidence"]
@@ -44,7 +44,7 @@ def test_a_text_is_classified(sync_classify: Probed) -> str:
 
 @check("SYNC-02")
 def test_synchronous_answers_come_within_the_declared_time(
-    sync_classify: Probed, self_description: Probed, exchanges: tuple[Reading, ...]
+    classified: Probed, self_description: Probed, exchanges: tuple[Reading, ...]
 ) -> str:
     """95 of 100 classifications take no longer than capabilities.limits.sync_max_seconds.
 
@@ -52,7 +52,7 @@ def test_synchronous_answers_come_within_the_declared_time(
     distribution) where 5 of 100 may be late: of five answers three, of twenty five. So an honest server is blamed in
     at most one run of a hundred, and far less often where it keeps a distance to what it declares.
     """
-    sync_classify.some("text_")
+    classified.some("text_")
     declared = _declared_seconds(self_description["public:capabilities"])
     timed = sorted(
         (r.exchange.t_end, r.exchange.id, r)

@@ -12,7 +12,7 @@ from reference_impl.api.failures import contract_error
 from reference_impl.api.notices import note_model
 from reference_impl.api.once import once
 from reference_impl.api.prompts import chosen_model, refuse_over_window, scenario
-from reference_impl.engine.base import Candidate, EngineError, Message, UpstreamBrokenError
+from reference_impl.engine.base import Candidate, Classifier, EngineError, Message, UpstreamBrokenError
 from reference_impl.engine.models import Model
 from reference_impl.engine.sandbox import refuse, stall
 from reference_impl.exchange import Exchange
@@ -47,6 +47,18 @@ def operations(services: Services) -> dict[str, Handler]:
     return {"classify": classify}
 
 
+def disclosed(classifier: Classifier) -> dict[str, Any]:
+    """What a classifier says of its confidences: the method, and the calibration error where it was measured."""
+    told: dict[str, Any] = {"method": classifier.method, "calibrated": classifier.calibrated}
+    measured = classifier.calibration
+    if measured is not None:
+        told["ece"] = measured.ece
+        told["ece_samples"] = measured.samples
+        told["calibration_set"] = measured.calibration_set
+        told["calibrated_at"] = measured.calibrated_at
+    return told
+
+
 async def _execute(
     services: Services,
     exchange: Exchange,
@@ -68,13 +80,7 @@ async def _execute(
         )
     usage = Usage(tokens, _OUTPUT_TOKENS)
     await account(services, exchange, model, usage, operation="classify", requested=payload.get("model"))
-    extra: dict[str, Any] = {
-        "confidence": {
-            "method": services.classifier.method,
-            "calibrated": services.classifier.calibrated,
-            "threshold": REVIEW_THRESHOLD,
-        }
-    }
+    extra: dict[str, Any] = {"confidence": {**disclosed(services.classifier), "threshold": REVIEW_THRESHOLD}}
     if ticket is not None:
         extra["idempotency"] = ticket.metadata
     content = {

@@ -185,3 +185,25 @@ def _bad_query(name: str, what: str) -> ContractError:
     return ContractError(
         "INVALID_REQUEST", f"The query parameter {name} {what}.", param=name, details={"errors": errors}
     )
+
+
+class MessageCheck:
+    """Validates messages that name their kind in `type`; `kinds` maps a type to the name of its schema."""
+
+    def __init__(self, document: Mapping[str, Any], kinds: Mapping[str, str]) -> None:
+        self._validators = {
+            kind: _validator(document, {"$ref": f"#/components/schemas/{name}"})
+            for kind, name in kinds.items()
+        }
+
+    def __call__(self, message: Any) -> None:
+        """Raise INVALID_REQUEST with a JSON Pointer for every fault found."""
+        if not isinstance(message, dict):
+            raise invalid_request([_fault([], "is not an object")])
+        kind = message.get("type")
+        validator = self._validators.get(kind) if isinstance(kind, str) else None
+        if validator is None:
+            raise invalid_request([_fault(["type"], f"is not one of {', '.join(self._validators)}")])
+        if not validator.is_valid(message):
+            errors = list(validator.iter_errors(message))[:_MOST_ERRORS]
+            raise invalid_request([fault for error in errors for fault in _faults(error)])

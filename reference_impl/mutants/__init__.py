@@ -1,7 +1,9 @@
 """The broken servers that prove the checks, and the unusual ones that must not be flagged."""
 
 from reference_impl.mutants import (
+    agents,
     answers,
+    confidence,
     connection,
     failures,
     identity,
@@ -16,6 +18,7 @@ from reference_impl.mutants import (
     promises,
     quotas,
     retirement,
+    sockets,
     stream_faults,
     streams,
     unusual,
@@ -35,6 +38,9 @@ SUBJECTS = (
     *lineage.MUTANTS,
     *openai_streams.MUTANTS,
     *openai_answers.MUTANTS,
+    *confidence.MUTANTS,
+    *agents.MUTANTS,
+    *sockets.MUTANTS,
     *identity.MUTANTS,
     *memory.MUTANTS,
     *money.MUTANTS,
@@ -42,6 +48,9 @@ SUBJECTS = (
     *variants.VARIANTS,
     *unusual.VARIANTS,
     *openai_variants.VARIANTS,
+    *confidence.VARIANTS,
+    *agents.VARIANTS,
+    *sockets.VARIANTS,
     *identity.VARIANTS,
     *memory.VARIANTS,
     *money.VARIANTS,

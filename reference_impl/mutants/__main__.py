@@ -17,6 +17,8 @@ from pathlib import Path
 
 import uvicorn
 
+from reference_impl.http.protocol import DenyingSockets
+from reference_impl.http.sockets import SOCKET_FRAME_LIMIT
 from reference_impl.mutants import SUBJECTS
 from reference_impl.mutants.host import Host
 from reference_impl.mutants.names import NamesAsSent
@@ -83,7 +85,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         access_log=False,
         log_config=None,
         server_header=False,
-        ws="none",
+        ws=DenyingSockets,
+        ws_max_size=SOCKET_FRAME_LIMIT,
         timeout_graceful_shutdown=2,
     )
     server = _Announcing(config, line)

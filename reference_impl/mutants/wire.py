@@ -176,6 +176,48 @@ def each_event(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[
     return each_block(rewritten)
 
 
+def edit_requests(
+    path: str, edit: Callable[[dict[str, Any]], dict[str, Any]]
+) -> Callable[[ASGIApp], ASGIApp]:
+    """Rewrite the JSON object in every request body to a path that ends in ``path``."""
+
+    def wrap(app: ASGIApp) -> ASGIApp:
+        async def wrapped(scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] != "http" or not scope["path"].endswith(path):
+                await app(scope, receive, send)
+                return
+            parts: list[bytes] = []
+            sent = False
+
+            async def changed() -> Any:
+                nonlocal sent
+                if sent:
+                    return await receive()
+                while True:
+                    message = await receive()
+                    if message["type"] != "http.request":
+                        return message
+                    parts.append(message.get("body", b""))
+                    if not message.get("more_body"):
+                        break
+                sent = True
+                return {"type": "http.request", "body": _edited(b"".join(parts), edit), "more_body": False}
+
+            await app(scope, changed, send)
+
+        return wrapped
+
+    return wrap
+
+
+def _edited(body: bytes, edit: Callable[[dict[str, Any]], dict[str, Any]]) -> bytes:
+    try:
+        value = json.loads(body)
+    except ValueError:
+        return body
+    return json.dumps(edit(value)).encode() if isinstance(value, dict) else body
+
+
 def on_status(status: int, edit: Callable[[Answer], Answer]) -> Callable[[ASGIApp], ASGIApp]:
     """Rewrite the answers of one status."""
     return edit_answers(lambda a: edit(a) if a.status == status else a)

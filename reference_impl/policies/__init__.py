@@ -17,7 +17,9 @@ from reference_impl.policies.metadata import FullMetadata, Metadata
 from reference_impl.policies.negotiation import AcceptHeader, Negotiation
 from reference_impl.policies.parsing import BodyParser, StrictJson
 from reference_impl.policies.scopes import HeldScopes, ScopeRules
+from reference_impl.policies.sockets import OneSubprotocol, SocketPolicy
 from reference_impl.policies.tokens import AccessTokens, Issuer
+from reference_impl.policies.tools import ToolGate, Tools
 from reference_impl.policies.tracing import Tracing, W3CTracing
 from reference_impl.policies.versioning import DatedVersions, Versioning
 from reference_impl.settings import Settings
@@ -38,6 +40,8 @@ class Policies:
     metadata: Metadata
     negotiation: Negotiation
     parsing: BodyParser
+    sockets: SocketPolicy
+    tools: Tools
     scopes: ScopeRules
     tracing: Tracing
     versioning: Versioning
@@ -61,6 +65,8 @@ def default_policies(settings: Settings) -> Policies:
         metadata=FullMetadata(),
         negotiation=AcceptHeader(),
         parsing=StrictJson(),
+        sockets=OneSubprotocol(settings.cors_origin),
+        tools=ToolGate(),
         scopes=HeldScopes(),
         tracing=W3CTracing(),
         versioning=DatedVersions(),

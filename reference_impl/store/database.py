@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from reference_impl.store.tables import (
+    AGENT_RUNS,
     CODES,
     IDEMPOTENCY,
     METADATA,
@@ -57,7 +58,7 @@ class Database:
             async with self._engine.begin() as connection:
                 await connection.run_sync(METADATA.create_all)
                 now = time.time()
-                for table in (CODES, IDEMPOTENCY, TURNS, SESSIONS, USAGE):
+                for table in (AGENT_RUNS, CODES, IDEMPOTENCY, TURNS, SESSIONS, USAGE):
                     await connection.execute(delete(table).where(table.c.expires_at <= now))
                 known = select(SESSIONS.c.id)
                 await connection.execute(
@@ -66,6 +67,10 @@ class Database:
                 await connection.execute(update(SESSIONS).values(lease=None, leased_until=None))
                 await connection.execute(
                     delete(IDEMPOTENCY).where(IDEMPOTENCY.c.status.is_(None), IDEMPOTENCY.c.boot != self.boot)
+                )
+                # Nobody knows whether the tools of a run that was cut off have acted.
+                await connection.execute(
+                    update(AGENT_RUNS).where(AGENT_RUNS.c.status == "running").values(status="failed")
                 )
         except (DBAPIError, sqlite3.Error) as problem:
             await self.close()

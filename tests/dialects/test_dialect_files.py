@@ -54,7 +54,9 @@ def test_the_contract_offers_everything() -> None:
     assert {offer.state for offer in dialect.capabilities.values()} == {"offered"}
     assert set(dialect.provocations) == {
         "slow_first_token", "slow_tokens", "model_timeout", "content_filter_input", "content_filter_output",
-        "fault_midstream", "overloaded", "tool_failure", "long", "retired_model",
+        "fault_midstream", "overloaded", "tool_failure", "long", "tool_use", "tool_unknown", "tool_wrong_arguments",
+        "tool_bad_json", "tool_error", "tool_loop", "tool_terminal", "tool_action", "tool_two_actions",
+        "tool_action_fails", "tool_injection", "tool_ledger", "retired_model",
     }  # fmt: skip
 
 

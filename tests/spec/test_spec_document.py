@@ -34,6 +34,11 @@ def test_it_has_the_operations_of_the_contract() -> None:
         "post /classify": "classify",
         "post /chat": "chat",
         "get /chat/stream": "streamTurn",
+        "get /chat/ws": "openChatSocket",
+        "get /tools": "listTools",
+        "post /agent/runs": "runAgent",
+        "get /agent/runs/{run_id}": "getAgentRun",
+        "post /agent/runs/{run_id}/approvals": "decideAgentRun",
         "get /models": "listModels",
         "get /models/{model_id}": "getModel",
         "post /sessions": "createSession",
@@ -59,6 +64,12 @@ def test_every_operation_says_what_it_is_for(name: str) -> None:
     assert {t["name"] for t in DOCUMENT["tags"]} >= set(operation["tags"])
 
 
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_operation_can_succeed(name: str) -> None:
+    success = {s for s in OPERATIONS[name]["responses"] if s.startswith("2")}
+    assert success or (name == "openChatSocket" and "101" in OPERATIONS[name]["responses"])
+
+
 def test_only_what_needs_no_key_is_public() -> None:
     assert {name for name, o in OPERATIONS.items() if o.get("security") == []} == PUBLIC
     assert DOCUMENT["security"] == [{"bearer": []}, {"oauth2": []}, {"oauth2": [], "mutualTLS": []}]
@@ -68,6 +79,8 @@ SCOPES = {
     "classify": ["models:*:invoke"],
     "chat": ["models:*:invoke"],
     "streamTurn": ["models:*:invoke"],
+    "runAgent": ["models:*:invoke"],
+    "decideAgentRun": ["models:*:invoke"],
     "listModels": ["models:read"],
     "getModel": ["models:read"],
     "getCaller": [],
@@ -143,7 +156,7 @@ def test_a_refused_media_type_may_name_the_supported_ones() -> None:
 def test_replays_are_marked_where_keys_are_taken() -> None:
     marked = {(n, s) for n, s in ANSWERS if "idempotency-replayed" in declared_headers(DOCUMENT, n, s)}
     assert {("classify", 200), ("chat", 200), ("chat", 202), ("classify", 422)} <= marked
-    assert {name for name, _ in marked} == {"classify", "chat", "createSession"}
+    assert {n for n, _ in marked} == {"classify", "chat", "createSession", "runAgent", "decideAgentRun"}
 
 
 def test_what_no_operation_declares_is_described_too() -> None:
@@ -158,19 +171,15 @@ def test_requests_are_closed_and_answers_are_open() -> None:
         n for n, s in DOCUMENT["components"]["schemas"].items() if s.get("additionalProperties") is False
     }
     assert closed == {
-        "ClassifyRequest",
-        "ChatRequest",
-        "ContextPolicy",
-        "Message",
-        "Sandbox",
-        "SessionRequest",
-    }
+        "ClassifyRequest", "ChatRequest", "Message", "Sandbox", "AgentRequest", "Decisions", "ChatMessage",
+        "CancelMessage", "PingMessage", "ContextPolicy", "SessionRequest",
+    }  # fmt: skip
 
 
 def test_synchronous_operations_say_how_long_they_may_take() -> None:
     declared = {name: o.get("x-max-duration-seconds") for name, o in OPERATIONS.items()}
     assert declared.pop("streamTurn") is None
-    assert declared.pop("chat") == 60
+    assert [declared.pop(name) for name in ("chat", "runAgent", "decideAgentRun")] == [60, 60, 60]
     assert set(declared.values()) == {5}
 
 

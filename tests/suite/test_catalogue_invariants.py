@@ -23,12 +23,6 @@ WITHOUT_MUTANT = frozenset(
     [
         # Its broken server needs TLS, which the mutants do not have: tests/suite/test_mutual_tls.py.
         "AUTH-14",
-        "CONF-03",
-        "CONF-04",
-        "CONF-05",
-        "CONF-07",
-        "CONF-08",
-        "CONF-13",
     ]
 )
 
