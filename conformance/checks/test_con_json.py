@@ -22,6 +22,7 @@ from conformance.evidence import NOT_JSON
 from conformance.reading import Probed, Reading
 from conformance.registry import check
 from conformance.verdict import Inconclusive, NotTested, expect, fail
+from conformance.wire.strict_json import json_fault
 
 BOM = b"\xef\xbb\xbf"
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -168,7 +169,7 @@ def test_json_is_well_formed(exchanges: tuple[Reading, ...]) -> str:
         expect(
             reading.exchange.json is not NOT_JSON,
             expected="JSON by RFC 8259",
-            seen=reading.exchange.content[:120].decode("utf-8", "replace"),
+            seen=f"{json_fault(reading.exchange.content)}: {reading.exchange.content[:120].decode('utf-8', 'replace')}",
             at=reading,
         )
     return f"{len(readings)} JSON bodies"

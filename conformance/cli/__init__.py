@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from conformance import __version__
-from conformance.cli import check, dialect, explain, init, judge, requirements, selftest, serve
+from conformance.cli import check, dialect, explain, init, judge, load, requirements, selftest, serve
 
 app = typer.Typer(
     name="aiconform",
@@ -22,6 +22,11 @@ app.add_typer(dialect.app, name="dialect")
 app.command("serve", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(
     serve.command
 )
+app.command(
+    "load",
+    add_help_option=False,  # the process it starts has its own
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
+)(load.command)
 
 
 def _version(wanted: bool) -> None:

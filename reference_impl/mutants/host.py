@@ -87,10 +87,14 @@ class Host:
                 "kind": s.kind,
                 "story": s.story,
                 "violates": list(s.violates),
+                "says": s.says,
                 "dialect": s.dialect,
                 "base_url": f"http://{host}/{s.name}{_base_path(s)}",
                 "keys": KEYS,
-                "oauth": {"token_url": f"http://{host}/{s.name}/oauth/token", **CLIENT},
+                # The metadata of the resource are those of the contract's API, not of the facade beside it.
+                "oauth": {"token_url": f"http://{host}/{s.name}/oauth/token", **CLIENT}
+                if s.dialect == "contract"
+                else None,
             }
             for s in self._subjects.values()
         ]

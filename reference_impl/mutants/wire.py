@@ -45,7 +45,8 @@ def with_header(headers: Headers, name: bytes, value: bytes) -> Headers:
     return [(k, value if k.lower() == name else v) for k, v in headers]
 
 
-def _is_stream(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+def is_stream(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether these are the headers of an event stream."""
     return any(k.lower() == b"content-type" and v.startswith(b"text/event-stream") for k, v in headers)
 
 
@@ -81,9 +82,9 @@ def edit_answers(edit: Callable[[Answer], Answer]) -> Callable[[ASGIApp], ASGIAp
             async def collect(message: Any) -> None:
                 if message["type"] == "http.response.start":
                     head.update(message)
-                    if _is_stream(message["headers"]):
+                    if is_stream(message["headers"]):
                         await send(message)
-                elif _is_stream(head["headers"]):
+                elif is_stream(head["headers"]):
                     await send(message)
                 else:
                     parts.append(message.get("body", b""))
@@ -127,7 +128,7 @@ def edit_streams(make: Callable[[], StreamEdit]) -> Callable[[ASGIApp], ASGIApp]
 
             async def changed(message: Any) -> None:
                 nonlocal editor, pending
-                if message["type"] == "http.response.start" and _is_stream(message.get("headers", ())):
+                if message["type"] == "http.response.start" and is_stream(message.get("headers", ())):
                     editor = make()
                 if message["type"] != "http.response.body" or editor is None:
                     await send(message)
