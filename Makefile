@@ -10,8 +10,10 @@ OUT ?= aiconform-report
 # More than cores, since many tests wait: for windows of limits, deadlines and the end of child processes.
 WORKERS ?= 3
 CASES ?=
+ROUNDS ?= 20
+SECONDS ?= 60
 
-.PHONY: help check serve test lint selftest bench lock editions mutants interop clean
+.PHONY: help check serve test lint selftest soak fuzz bench bench-load soak-load lock editions mutants interop clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,7 +42,20 @@ test: $(STAMP) ## run all tests with branch coverage
 	$(BIN)/coverage report --skip-covered --sort=cover | tail -n 40
 
 selftest: $(STAMP) ## prove the checks: mutants killed, variants not flagged
-	$(BIN)/aiconform selftest --json selftest.json
+	$(BIN)/aiconform selftest --json selftest.json --html selftest.html
+
+soak: $(STAMP) ## whole runs again and again (hours): no verdict may change; ROUNDS=20
+	$(BIN)/python tests/soak/soak.py --rounds $(ROUNDS) --json soak.json
+
+fuzz: $(STAMP) ## coverage-guided fuzzing of our own parsers, SECONDS=60 each
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris==3.0.0
+	$(BIN)/python tests/fuzz/fuzz.py all --seconds $(SECONDS)
+
+bench-load: $(STAMP) ## measure the load client beside others; BENCH_AIPERF=… adds AIPerf
+	$(BIN)/python -m load.bench $(if $(REALTIME),--realtime) --out bench-load.md
+
+soak-load: $(STAMP) ## ten minutes at 200 streams/s: memory flat, no false violation, equal counts
+	$(BIN)/python -m load.bench.soak
 
 node_modules: package.json package-lock.json
 	npm ci --no-audit --no-fund --silent
@@ -60,8 +75,9 @@ bench: $(STAMP) ## what the contract costs: reference against bare Starlette, in
 editions: $(STAMP) ## write the published editions of the contract to dist/
 	$(BIN)/python -m spec.editions dist
 
-mutants: $(STAMP) ## write the index of the mutants, spec/mutants.json
+mutants: $(STAMP) ## write the index of the mutants, spec/mutants.json, and docs/kill-matrix.md
 	$(BIN)/python -m reference_impl.mutants --index spec/mutants.json
+	$(BIN)/python tests/suite/kill_matrix.py
 
 interop: $(STAMP) ## run the suite on real third-party servers, or CASES="…"; writes docs/results/
 	$(BIN)/python tests/interop/run.py $(CASES)
@@ -73,4 +89,4 @@ lock: ## resolve the dependencies anew into requirements.lock
 	  --output-file requirements.lock pyproject.toml
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) node_modules dist aiconform-report .interop .coverage* selftest.json
+	rm -rf $(VENV) node_modules dist aiconform-report load-report .interop .coverage* selftest.json selftest.html soak.json bench-load.md

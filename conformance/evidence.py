@@ -15,7 +15,7 @@ from conformance.wire.decode import Decoded, decode_content
 from conformance.wire.sse import SseTranscript, parse_sse
 from conformance.wire.strict_json import NOT_JSON, parse_json
 
-__all__ = ["NOT_JSON", "Chunk", "Evidence", "Exchange", "Failure", "ProbeRecord", "Sent"]
+__all__ = ["NOT_JSON", "Chunk", "Evidence", "Exchange", "Failure", "Frame", "ProbeRecord", "Sent"]
 
 Principal = Literal["main", "other", "limited", "narrow", "budget", "none"]
 AUTHORIZATION_SERVER = "authorization_server"
@@ -45,6 +45,21 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
+class Frame:
+    """One WebSocket frame (RFC 6455 section 5.2); ``t`` is seconds since the upgrade request was started.
+
+    ``payload`` are the bytes as the application means them, unmasked. A message may come in several frames, of
+    which the last has ``fin``; parts of one frame that arrived at different times are kept apart as well.
+    """
+
+    t: float
+    sender: Literal["client", "server"]
+    opcode: Literal["text", "binary", "ping", "pong", "close"]
+    payload: bytes
+    fin: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Sent:
     """The request as put on the wire; headers in the order and case they were sent."""
 
@@ -71,6 +86,7 @@ class Exchange:
     ``chunks`` hold the body as received, before any Content-Encoding is undone.
     ``left_at`` is set when the probe itself hung up early (seconds since start).
     ``lag`` is the worst stall in seconds of our own event loop meanwhile: timing claims need it small.
+    ``frames`` are what was spoken after an upgrade to a WebSocket (status 101), in both directions, in order.
     """
 
     id: str
@@ -91,6 +107,7 @@ class Exchange:
     left_at: float | None = None
     redirects: tuple[str, ...] = ()
     lag: float = 0.0
+    frames: tuple[Frame, ...] = ()
 
     def header(self, name: str) -> str | None:
         """All values of a response header joined by ``", "`` (RFC 9110 section 5.3), or None."""

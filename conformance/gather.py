@@ -18,7 +18,7 @@ from conformance.registry import CHECKS, PROBES, Check, Probe
 from conformance.session import NO_CLIENT, ProbeSkipped, Run, RunStopped, Session
 from conformance.target import Target
 from conformance.wire.http import Wire
-from conformance.wire.redact import redact_evidence
+from conformance.wire.redact import CREDENTIAL_HEADERS, redact_evidence
 from spec.catalogue import requirements
 from spec.document import contract_version
 
@@ -214,7 +214,7 @@ def _evidence(
         suite_version=__version__,
         contract_version=contract_version(),
     )
-    return redact_evidence(evidence, secrets)
+    return redact_evidence(evidence, (*secrets, *run.secrets))
 
 
 def _account(run: Run, records: Mapping[str, ProbeRecord]) -> dict[str, Any]:
@@ -259,8 +259,20 @@ def leaking(exchanges: Iterable[Exchange], given: Collection[str], issued: Colle
         e.id
         for e in exchanges
         if any(
-            secret.encode() in e.content or any(secret in v for _, v in e.headers)
+            len(secret) >= 6 and _repeats(e, secret) and not _said_elsewhere(e, secret)
             for secret in (*given, *(() if e.operation == AUTHORIZATION_SERVER else issued))
-            if len(secret) >= 6
         )
     ]
+
+
+def _repeats(exchange: Exchange, secret: str) -> bool:
+    return secret.encode() in exchange.content or any(secret in v for _, v in exchange.headers)
+
+
+def _said_elsewhere(exchange: Exchange, secret: str) -> bool:
+    """Whether the request had the same text where no credential belongs: to repeat that gives nothing away.
+    Generated values come from a dictionary, too, and hit on a short key now and then."""
+    sent = exchange.sent
+    return secret.encode() in sent.body or any(
+        secret in value for name, value in sent.headers if name.lower() not in CREDENTIAL_HEADERS
+    )

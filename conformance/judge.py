@@ -38,7 +38,15 @@ class Bench:
 
     @cached_property
     def streams(self) -> tuple[Reading, ...]:
-        return tuple(r for r in self.exchanges if r.ok and r.exchange.is_sse and r.exchange.left_at is None)
+        """Streamed answers; the events of a job have a grammar of their own."""
+        return tuple(
+            r
+            for r in self.exchanges
+            if r.ok
+            and r.exchange.is_sse
+            and r.exchange.left_at is None
+            and r.exchange.operation != "job_events"
+        )
 
     def resolve(self, name: str) -> Any:
         """The value of a check's parameter."""

@@ -52,6 +52,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--only", metavar="IDS", help="requirements to judge, for instance SSE-04,ERR-*")
     group.addoption("--max-calls", metavar="N", type=int, help="never send more than N requests")
     group.addoption(
+        "--callback-url", metavar="URL", help="where the target can reach this machine, for webhooks"
+    )
+    group.addoption(
+        "--callback-port", metavar="PORT", type=int, help="port behind --callback-url (default: its own)"
+    )
+    group.addoption(
         "--evidence", metavar="DIR", help="judge saved evidence instead of a target; nothing is sent"
     )
     group.addoption("--out", metavar="DIR", help="write the evidence, report.html and report.json here")
@@ -105,6 +111,8 @@ def _settings(config: pytest.Config) -> Settings:
             budget_key=option("--budget-key"),
             model=option("--model"),
             max_calls=option("--max-calls"),
+            callback_url=option("--callback-url"),
+            callback_port=option("--callback-port"),
         )
     except (DialectError, TargetError) as error:
         raise pytest.UsageError(str(error)) from None

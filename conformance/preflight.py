@@ -35,6 +35,12 @@ def refuse_unusable(baseline: Sequence[Exchange], dialect: Dialect) -> None:
         if chat.failure.kind == "tls":
             hint = "check the certificate, or give --ca-bundle FILE or --insecure"
         raise UnusableTarget(f"cannot reach {base}: {chat.failure.detail}; {hint}", 3)
+    if chat.failure and chat.failure.kind == "redirect_refused":
+        raise UnusableTarget(
+            f"{base} sends every call elsewhere, where no key is sent: {chat.failure.detail};"
+            " give the URL it points to, if that is the API",
+            3,
+        )
     if chat.failure or chat.status is None or chat.status < 400:
         if chat.failure is None and _is_html(chat):
             raise UnusableTarget(f"{base} answers {chat.status} with an HTML page: is the base URL right?", 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import re
 import signal
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -36,7 +37,10 @@ _FLAGS = (Result.FAIL, Result.WARN, Result.ERROR)
 
 @dataclass(frozen=True)
 class Subject:
-    """One server of the index: a ``mutant`` with one deliberate defect, or a conformant ``variant``."""
+    """One server of the index: a ``mutant`` with one deliberate defect, or a conformant ``variant``.
+
+    ``says``: a regular expression for the detail of the verdict that catches the mutant.
+    """
 
     name: str
     kind: Literal["mutant", "variant"]
@@ -45,12 +49,14 @@ class Subject:
     violates: tuple[str, ...]
     story: str
     keys: Mapping[str, str] = field(repr=False, default_factory=dict)
+    says: str = ""
     oauth: Mapping[str, str] | None = field(repr=False, default=None)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the suite said of one subject. ``hits`` are the flagged requirements that a mutant names."""
+    """What the suite said of one subject. ``hits`` are the flagged requirements that a mutant names. It is killed by
+    one of them, if its detail points at the defect."""
 
     subject: Subject
     flagged: tuple[Verdict, ...]
@@ -60,7 +66,9 @@ class Outcome:
 
     @property
     def killed(self) -> bool:
-        return self.subject.kind == "mutant" and bool(self.hits)
+        return self.subject.kind == "mutant" and any(
+            re.search(self.subject.says, v.detail) for v in self.hits
+        )
 
     @property
     def false_alarm(self) -> bool:
@@ -82,8 +90,7 @@ async def examine(subject: Subject, judges: Executor) -> Outcome:
     began = time.perf_counter()
     ids = _ids(subject)
     dialect = load_dialect(subject.dialect)
-    oauth = OAuth(**subject.oauth) if subject.oauth else None
-    target = Target(subject.base_url, dialect.name, keys=subject.keys, oauth=oauth)
+    target = _target(subject)
     planned = plan(selected_checks(ids).values(), dialect, target)
     loop = asyncio.get_running_loop()
     flagged: tuple[Verdict, ...] = ()
@@ -102,6 +109,19 @@ async def examine(subject: Subject, judges: Executor) -> Outcome:
     return Outcome(
         subject, flagged, _hits(subject, flagged), len(evidence.exchanges), time.perf_counter() - began
     )
+
+
+def _target(subject: Subject) -> Target:
+    oauth = OAuth(**subject.oauth) if subject.oauth else None
+    return Target(subject.base_url, subject.dialect, keys=subject.keys, oauth=oauth)
+
+
+async def verdicts_of(subject: Subject) -> list[Verdict]:
+    """Run the whole suite on one subject, as on any target."""
+    load_all()
+    dialect, target, wanted = load_dialect(subject.dialect), _target(subject), requirements()
+    evidence = await gather(target, dialect, plan(selected_checks(wanted).values(), dialect, target))
+    return judge(evidence, dialect, wanted.values(), CHECKS)
 
 
 def _leave_interrupts() -> None:

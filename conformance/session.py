@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 import copy
 import itertools
+import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from conformance.budget import Ledger, OverBudget, Share, most_of
 from conformance.dialects.model import Dialect
@@ -20,6 +22,8 @@ from conformance.evidence import AUTHORIZATION_SERVER, Exchange, Principal, Prob
 from conformance.reading import Probed, Reading
 from conformance.target import Limits, OAuth, Target
 from conformance.wire.http import Recorded, Wire
+from conformance.wire.receiver import Receiver
+from conformance.wire.websocket import Conversation, converse
 
 BREAKER = 4
 """Calls in a row without a response, or without an end of it, after which the target counts as down."""
@@ -75,10 +79,13 @@ class Run:
         self.calls = 0
         self._ids = itertools.count(1)
         self._failures = 0
+        self.secrets: set[str] = set()
         self._patience_ends = time.monotonic() + PATIENCE
         self._kept = kept
         self._lines: dict[Principal, asyncio.Lock] = {}
         self.slots = asyncio.Semaphore(target.concurrency)
+        self.capabilities: Reading | None = None
+        self.reading_capabilities = asyncio.Lock()
 
     def admit(self, most: Share) -> None:
         """Count one call that may take ``most`` tokens, or raise :class:`RunStopped`."""
@@ -138,6 +145,22 @@ class Session:
     def use_model(self, model: str) -> None:
         """The model of every later call of the run that names none."""
         self._run.use_model(model)
+
+    def hide(self, value: str) -> None:
+        """Keep a signing secret out of whatever is written; unlike a credential, the target may repeat it."""
+        self._run.secrets.add(value)
+
+    def receiver(self) -> Receiver:
+        """A server for the target's webhooks, or skip this probe if the target cannot reach this machine."""
+        target = self.target
+        if target.callback_url is not None:
+            port = target.callback_port or urlsplit(target.callback_url).port
+            return Receiver("0.0.0.0", port or 0, target.callback_url)  # noqa: S104 - the tester asked for it
+        if target.local:
+            return Receiver("127.0.0.1", 0)
+        raise ProbeSkipped(
+            "webhooks need a way back: say with --callback-url where the target reaches this machine"
+        )
 
     def has_key(self, principal: Principal) -> bool:
         return principal in self.target.keys
@@ -204,6 +227,67 @@ class Session:
         if body is not None:
             sent = replace(sent, body=body)
         return await self._send(sent, operation, role, principal, params, headers, hang_up, limits)
+
+    async def capabilities(self) -> Reading:
+        """What the API says that it offers, for a probe that has to know it. Sent once a run, not once a probe.
+
+        The exchange belongs to the probe that asked first. A check that judges this document needs a call of its own
+        probe.
+        """
+        async with self._run.reading_capabilities:
+            known = self._run.capabilities
+            if known is None or not known.ok:
+                known = self._run.capabilities = await self.call("capabilities", "capabilities")
+            return known
+
+    async def socket(
+        self,
+        role: str,
+        script: Callable[[Conversation, Mapping[str, Any]], Awaitable[None]],
+        *,
+        principal: Principal = "main",
+        headers: Mapping[str, str] | None = None,
+        limits: Limits | None = None,
+        **params: Any,
+    ) -> Reading:
+        """Open a WebSocket (operation ``chat_socket``) and run ``script`` on it, with the dialect's first message.
+
+        The frames of both sides are recorded in the exchange. A refused upgrade is recorded like any response.
+        """
+        params = {"model": self.target.model, **params}
+        try:
+            built = build_request(self.dialect, "chat_socket", params, self.target, principal)
+        except UnsupportedOperation as missing:
+            raise ProbeSkipped(str(missing)) from None
+        message = json.loads(built.body) if built.body else {}
+        kept = tuple((k, v) for k, v in built.headers if k.lower() != "content-type")
+        sent = replace(built, headers=_override(kept, headers or {}), body=b"")
+
+        async def talk(conversation: Conversation) -> None:
+            await script(conversation, message)
+
+        async with self._run.slots:
+            most = most_of("chat_socket", params, built.body)
+            self._run.admit(most)
+            started = time.time()
+            recorded, frames = await converse(self._run.wire, sent, limits or self.target.limits, talk)
+        exchange = Exchange(
+            id=self._run.next_id(),
+            probe=self._probe,
+            role=role,
+            operation="chat_socket",
+            principal=principal,
+            params=params,
+            sent=recorded.sent,
+            started_at=started,
+            frames=frames,
+            **recorded.response(),
+        )
+        self._run.note(exchange)
+        self._mine.append(exchange)
+        # What the answers on it took stands in their frames; only an upgrade that was refused took nothing for sure.
+        self._run.ledger.settle(most, most if exchange.status == 101 else Share())
+        return Reading(exchange, self.dialect)
 
     async def raw(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -74,6 +75,8 @@ class Target:
     verify: bool = True
     ca_bundle: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    callback_url: str | None = None
+    callback_port: int | None = None
     name: str | None = None
     proxy: str | None = field(default=None, repr=False)
     hidden: tuple[str, ...] = field(default=(), repr=False)
@@ -102,6 +105,8 @@ class Target:
         concurrency: int | None = None,
         verify: bool = True,
         ca_bundle: str | None = None,
+        callback_url: str | None = None,
+        callback_port: int | None = None,
     ) -> Target:
         """A target from what a tester types.
 
@@ -132,9 +137,20 @@ class Target:
             concurrency=concurrency or cls.concurrency,
             verify=verify,
             ca_bundle=ca_bundle,
+            callback_url=_callback(callback_url, callback_port),
+            callback_port=callback_port,
             oauth=oauth,
             certificate=certificate,
         )
+
+    @property
+    def local(self) -> bool:
+        """Whether the target is this machine, by a loopback address or by the name of one."""
+        host = urlsplit(self.base_url).hostname or ""
+        try:
+            return ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return host == "localhost" or host.endswith(".localhost")
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -165,6 +181,25 @@ class Target:
             "capabilities": dict(self.declared.capabilities),
             "provocations": {name: dict(p) for name, p in self.declared.provocations.items()},
         }
+
+
+def _callback(url: str | None, port: int | None) -> str | None:
+    if url is None:
+        if port is not None:
+            raise TargetError(
+                "--callback-port needs --callback-url, the address under which the target reaches it"
+            )
+        return None
+    try:
+        parts = urlsplit(url)
+        wanted = port if port is not None else parts.port
+    except ValueError:
+        raise TargetError(f"--callback-url: '{url}' has no valid port") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
+        raise TargetError(f"--callback-url: '{url}' is not a plain http or https URL")
+    if wanted is None:
+        raise TargetError("--callback-url names no port: say with --callback-port where to listen for it")
+    return url.rstrip("/")
 
 
 def oauth_client(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import os
 import sys
 from collections.abc import Sequence
@@ -31,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rate_limits=options.rate_limits == "on",
         cors_origin=None if options.cors_origin == "none" else options.cors_origin,
         idempotency_ttl_s=options.idempotency_ttl,
+        webhook_networks=tuple(options.webhook_network),
     )
     configure_logging()
     try:
@@ -73,8 +75,23 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--idempotency-ttl", type=_seconds, default=86_400.0, help="seconds an idempotency key is remembered"
     )
+    parser.add_argument(
+        "--webhook-network",
+        type=_network,
+        action="append",
+        default=[],
+        metavar="CIDR",
+        help="addresses that webhooks may reach although they are not public; may be repeated",
+    )
     add_auth_options(parser)
     return parser
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no network; give one such as 10.1.0.0/16") from None
 
 
 def _port(text: str) -> int:

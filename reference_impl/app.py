@@ -8,10 +8,25 @@ from contextlib import asynccontextmanager
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from reference_impl.api import caller, chat, classify, discovery, estimate, models, sessions, turns, usage
+from reference_impl.api import (
+    agents,
+    caller,
+    chat,
+    classify,
+    discovery,
+    estimate,
+    jobs,
+    models,
+    sessions,
+    sockets,
+    turns,
+    usage,
+    webhooks,
+)
+from reference_impl.api.sockets import ChatSocket
 from reference_impl.engine.base import Engine
 from reference_impl.engine.builtin import BuiltinEngine
-from reference_impl.engine.classifier import KeywordClassifier
+from reference_impl.engine.classifier import TrainedClassifier
 from reference_impl.engine.sandbox import SandboxEngine
 from reference_impl.facade.app import FACADE_PATH, facade_app
 from reference_impl.http.entry import Entry
@@ -22,37 +37,54 @@ from reference_impl.policies import Policies, default_policies
 from reference_impl.policies.auth import BearerCredentials
 from reference_impl.services import Services
 from reference_impl.settings import Settings
+from reference_impl.store.agent_runs import AgentRuns
 from reference_impl.store.codes import Codes
 from reference_impl.store.database import Database
+from reference_impl.store.entries import Entries
+from reference_impl.store.jobs import Jobs
 from reference_impl.store.ledger import Ledger
 from reference_impl.store.sessions import Sessions
 from reference_impl.store.turns import Turns
 from reference_impl.store.usage import UsageLog
+from reference_impl.store.webhooks import Outbox, Webhooks
 from reference_impl.telemetry import NoTelemetry, Telemetry
+from reference_impl.work.workers import Workers
 from spec.document import load_document
 
-_OPERATIONS = (caller, chat, classify, discovery, estimate, models, sessions, turns, usage)
+_OPERATIONS = (
+    agents, caller, chat, classify, discovery, estimate, jobs, models, sessions, sockets, turns, usage,
+    webhooks,
+)  # fmt: skip
 
 
 class ReferenceApp:
     """An ASGI application. Its state opens with the lifespan, or inside `async with app.running():`."""
 
     def __init__(
-        self, services: Services, http: ASGIApp, facade: ASGIApp, oauth: AuthorizationServer | None = None
+        self,
+        services: Services,
+        http: ASGIApp,
+        socket: ASGIApp,
+        facade: ASGIApp,
+        oauth: AuthorizationServer | None = None,
     ) -> None:
         self.services = services
         self._http = http
+        self._workers = Workers(services)
+        self._socket = socket
         self._facade = facade
         self._oauth = oauth
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Open the database, and at the end stop detached work and close it."""
+        """Open the database and take up waiting work; at the end stop detached work and close it."""
         await self.services.database.open()
         try:
+            await self._workers.start()
             yield
         finally:
             self.services.stopping.set()
+            await self._workers.stop()
             await self.services.runs.stop()
             await self.services.usage.close()
             await asyncio.to_thread(self.services.telemetry.close)
@@ -60,14 +92,13 @@ class ReferenceApp:
             await self.services.database.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """HTTP requests and the lifespan protocol; anything else is refused by its absence."""
+        """HTTP requests, WebSockets and the lifespan protocol."""
         if scope["type"] == "http":
             await self._part(scope["path"])(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "websocket":
-            await receive()
-            await send({"type": "websocket.close", "code": 1000})
+            await self._socket(scope, receive, send)
 
     def _part(self, path: str) -> ASGIApp:
         if path.startswith(FACADE_PATH + "/"):
@@ -96,15 +127,21 @@ def create_app(
     policies = policies or default_policies(settings)
     document = load_document()
     database = Database(settings.database)
+    outbox = Outbox(database)
     services = Services(
         settings=settings,
         policies=policies,
         document=document,
         engine=SandboxEngine(engine or BuiltinEngine(settings.first_token_ms, settings.token_ms)),
-        classifier=KeywordClassifier(),
+        classifier=TrainedClassifier(),
         database=database,
         ledger=Ledger(database),
         turns=Turns(database),
+        jobs=Jobs(database, outbox),
+        webhooks=Webhooks(database),
+        outbox=outbox,
+        agent_runs=AgentRuns(database),
+        entries=Entries(database),
         sessions=Sessions(database),
         usage=UsageLog(database, settings.usage_retention_s),
         telemetry=telemetry or NoTelemetry(),
@@ -121,7 +158,8 @@ def create_app(
         retired=document.get("x-retired", ()),
         telemetry=services.telemetry,
     )
-    return ReferenceApp(services, entry, facade_app(services), _authorization_server(services, entry))
+    oauth = _authorization_server(services, entry)
+    return ReferenceApp(services, entry, ChatSocket(services, entry), facade_app(services), oauth)
 
 
 def _authorization_server(services: Services, entry: Entry) -> AuthorizationServer | None:

@@ -15,6 +15,7 @@ SCOPES = {
     "actions:*:execute": "Let an agent use any tool; actions:TOOL:execute is for one.",
     "jobs:read": "Read jobs and their results.",
     "jobs:write": "Start and cancel jobs.",
+    "webhooks:manage": "Register, read, change and delete webhooks.",
     "usage:read": "Read the usage and its cost.",
 }
 """The scopes of the contract. `*` stands for every instance of a family."""

@@ -56,11 +56,12 @@ class Runs:
         """How many are running now."""
         return len(self._tasks)
 
-    def start(self, work: Coroutine[None, None, None]) -> None:
-        """Run `work` to its end, whoever listens."""
+    def start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Run `work` to its end, whoever listens. Cancelling the task ends it."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     async def stop(self) -> None:
         """Cancel what is still running and wait until it has cleaned up."""

@@ -14,7 +14,8 @@ from contextlib import contextmanager
 import uvicorn
 
 from reference_impl.app import ReferenceApp
-from reference_impl.http.protocol import EnvelopeProtocol
+from reference_impl.http.protocol import DenyingSockets, EnvelopeProtocol
+from reference_impl.http.sockets import PING_S, SOCKET_FRAME_LIMIT
 from reference_impl.settings import BASE_PATH
 from reference_impl.tls import Tls
 
@@ -89,7 +90,9 @@ def _config(app: ReferenceApp, tls: Tls | None = None) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=EnvelopeProtocol,
-        ws="none",
+        ws=DenyingSockets,
+        ws_max_size=SOCKET_FRAME_LIMIT,
+        ws_ping_interval=PING_S,
         lifespan="off",
         access_log=False,
         log_config=None,

@@ -11,12 +11,17 @@ from reference_impl.engine.base import Classifier, Engine
 from reference_impl.policies import Policies
 from reference_impl.runs import Recording, Runs
 from reference_impl.settings import Settings
+from reference_impl.store.agent_runs import AgentRuns
 from reference_impl.store.database import Database
+from reference_impl.store.entries import Entries
+from reference_impl.store.jobs import Jobs
 from reference_impl.store.ledger import Ledger
 from reference_impl.store.sessions import Sessions
 from reference_impl.store.turns import Turns
 from reference_impl.store.usage import UsageLog
+from reference_impl.store.webhooks import Outbox, Webhooks
 from reference_impl.telemetry import NoTelemetry, Telemetry
+from reference_impl.work.wakeups import Wakeups
 
 
 @dataclass(frozen=True)
@@ -31,8 +36,14 @@ class Services:
     database: Database
     ledger: Ledger
     turns: Turns
+    jobs: Jobs
+    webhooks: Webhooks
+    outbox: Outbox
+    agent_runs: AgentRuns
+    entries: Entries
     sessions: Sessions
     usage: UsageLog
+    wakeups: Wakeups = field(default_factory=Wakeups)
     telemetry: Telemetry = field(default_factory=NoTelemetry)
     runs: Runs = field(default_factory=Runs)
     turns_under_way: dict[str, Recording] = field(default_factory=dict)

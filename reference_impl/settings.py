@@ -36,6 +36,14 @@ class Tier:
     concurrency: int | None = None
 
 
+READING_ACTIONS = (FULL_SCOPES - {"actions:*:execute"}) | {
+    "actions:calculator:execute",
+    "actions:search_articles:execute",
+    "actions:list_entries:execute",
+}
+"""Everything but writing into the ledger."""
+
+
 @dataclass(frozen=True)
 class Credential:
     """An API key as it is kept: its SHA-256 only. High-entropy keys need no slow hash."""
@@ -62,7 +70,7 @@ def credential(key: str, principal: str, tier: Tier, scopes: frozenset[str] = FU
 
 DEMO_CREDENTIALS = (
     credential("sk-demo", "demo", PRODUCTION),
-    credential("sk-demo-other", "other", PRODUCTION),
+    credential("sk-demo-other", "other", PRODUCTION, READING_ACTIONS),
     credential("sk-demo-limited", "limited", DEVELOPMENT),
     credential("sk-demo-narrow", "narrow", PRODUCTION, frozenset({"models:atlas-mini:invoke"})),
     credential("sk-demo-budget", "budget", BUDGET),
@@ -74,6 +82,7 @@ class Settings:
     """One server's configuration. Durations are seconds unless the name says otherwise.
 
     `database` is a file path, or `:memory:` for state that ends with the process.
+    `webhook_networks` are CIDR blocks that callbacks may reach although they are not public, and by plain http.
     `cors_origin` is an origin, `*`, or None for no CORS headers at all. Beyond `max_generations` at once the
     server is overloaded.
     """
@@ -86,11 +95,21 @@ class Settings:
     cors_origin: str | None = "*"
     idempotency_ttl_s: float = 86_400.0
     turn_ttl_s: float = 86_400.0
+    agent_run_ttl_s: float = 86_400.0
     session_ttl_s: int = DAY_S
     usage_retention_s: int = 30 * DAY_S
     max_generations: int = 512
     max_body_bytes: int = 1_048_576
     sync_max_seconds: int = 60
     shutdown_grace_s: float = 3.0
+    job_deadline_s: float = 86_400.0
+    job_retention_s: float = 604_800.0
+    background_tasks: int = 4
+    webhook_networks: tuple[str, ...] = ()
+    webhook_delays_s: tuple[float, ...] = (1, 3, 10, 60, 300, 1800, 7200, 18_000)
+    webhook_overlap_s: float = 86_400.0
+    webhook_timeout_s: float = 15.0
+    max_webhooks: int = 20
+    socket_idle_s: float = 300.0
     credentials: tuple[Credential, ...] = DEMO_CREDENTIALS
     auth: AuthSettings = field(default_factory=AuthSettings)

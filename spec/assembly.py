@@ -29,6 +29,8 @@ LIMITS = (
         for what in ("limit", "remaining", "reset")
     ),
 )
+_NAMES = {"Poll-After": "Retry-After"}
+"""Components that describe a header of another name: what is required in one place may be optional in another."""
 _ORIGIN = "https://api.example.com/api/v1"
 _REQUEST_ID = "req_6f1c0e3a9d2b4c58"
 
@@ -42,6 +44,7 @@ def assemble() -> dict[str, Any]:
     document: dict[str, Any] = read_yaml("openapi.yaml")
     components = document["components"]
     document["paths"] = _merged("paths")
+    document["webhooks"] = _merged("webhooks")
     components["schemas"] = {"ErrorCode": _code_schema(), **_merged("schemas")}
     components["headers"] = _merged("headers")
     components["parameters"] = _merged("parameters")
@@ -117,7 +120,10 @@ def _error_response(entries: list[ErrorEntry], limited: bool) -> dict[str, Any]:
             "application/problem+json": _content("Problem", {code: f"{code}.problem" for code in codes}),
         },
     }
-    _add_headers(response, given.get("headers", ()), limited and given.get("limits", True))
+    # Where waiting helps nobody, clients must not be told how long to wait.
+    hopeless = entries[0].status == 409 and not any(e.retryable for e in entries)
+    own = [name for name in given.get("headers", ()) if not (hopeless and name == "Retry-After")]
+    _add_headers(response, own, limited and given.get("limits", True))
     return response
 
 
@@ -143,7 +149,7 @@ def _say_what_is_undeclared(document: dict[str, Any]) -> None:
 
 def _add_headers(response: dict[str, Any], own: Iterable[str], limited: bool) -> None:
     names = [*COMMON, *own, *(LIMITS if limited else ()), *CROSS_ORIGIN]
-    response["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+    response["headers"] = {_NAMES.get(name, name): {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
 def _content(schema: str, examples: Mapping[str, str]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Projections of the OpenAPI 3.2 document to 3.1 and 3.0, and the command that publishes all three editions.
 
-``python -m spec.editions DIR`` writes JSON and YAML. What a target edition cannot say is dropped and listed
-by :func:`losses_31` and :func:`losses_30`; nothing is changed by hand.
+``python -m spec.editions DIR`` writes JSON and YAML, and the AsyncAPI document beside them. What a target edition
+cannot say is dropped and listed by :func:`losses_31` and :func:`losses_30`; nothing is changed by hand.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from typing import Any
 import yaml
 
 from spec.assembly import METHODS
+from spec.asyncapi import VERSION as ASYNCAPI
+from spec.asyncapi import load_asyncapi
 from spec.document import load_document
 from spec.schema30 import rewrite_schemas, token
 
@@ -63,11 +65,13 @@ def main(arguments: list[str]) -> int:
     folder = Path(arguments[0])
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for version, document in editions().items():
+        published = {f"openapi-{version}": document for version, document in editions().items()}
+        published[f"asyncapi-{ASYNCAPI}"] = load_asyncapi()
+        for name, document in published.items():
             text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-            (folder / f"openapi-{version}.json").write_text(text, "utf-8")
+            (folder / f"{name}.json").write_text(text, "utf-8")
             text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
-            (folder / f"openapi-{version}.yaml").write_text(text, "utf-8")
+            (folder / f"{name}.yaml").write_text(text, "utf-8")
     except OSError as error:
         sys.stderr.write(
             f"cannot write the editions to {folder}: {error.strerror}; name a writable directory\n"

@@ -27,7 +27,11 @@ def begun(exchanges: Iterable[Reading]) -> list[Reading]:
     found = [
         r
         for r in exchanges
-        if r.status is not None and 200 <= r.status < 300 and r.exchange.is_sse and r.exchange.left_at is None
+        if r.status is not None
+        and 200 <= r.status < 300
+        and r.exchange.is_sse
+        and r.exchange.left_at is None
+        and r.exchange.operation != "job_events"
     ]
     if not found:
         raise NotTested("no stream was recorded: SSE-01 and SSE-19 tell why")

@@ -22,6 +22,7 @@ from conformance.evidence import NOT_JSON
 from conformance.reading import Probed, Reading
 from conformance.registry import check
 from conformance.verdict import Inconclusive, NotTested, expect, fail
+from conformance.wire.strict_json import json_fault
 
 BOM = b"\xef\xbb\xbf"
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -29,7 +30,7 @@ RFC3339 = re.compile(
     r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[Tt]([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?([Zz]|[+-]\d\d:\d\d)"
 )
 IDENTIFIER = re.compile(r"[A-Za-z0-9._~:-]{1,128}")
-ID_FIELDS = frozenset({"id", "turn_id", "request_id", "trace_id", "model_version"})
+ID_FIELDS = frozenset({"id", "turn_id", "request_id", "trace_id", "model_version", "job_id"})
 
 
 @check("CON-09")
@@ -168,7 +169,7 @@ def test_json_is_well_formed(exchanges: tuple[Reading, ...]) -> str:
         expect(
             reading.exchange.json is not NOT_JSON,
             expected="JSON by RFC 8259",
-            seen=reading.exchange.content[:120].decode("utf-8", "replace"),
+            seen=f"{json_fault(reading.exchange.content)}: {reading.exchange.content[:120].decode('utf-8', 'replace')}",
             at=reading,
         )
     return f"{len(readings)} JSON bodies"

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeGuard
-
-from conformance.checks.sameness import answered, error_status
-from conformance.reading import Probed, Reading
+from conformance.checks.classifications import (
+    alternatives,
+    classifications,
+    confidence_block,
+    expect_field,
+    is_share,
+)
+from conformance.checks.sameness import error_status
+from conformance.reading import Probed
 from conformance.registry import check
-from conformance.verdict import Inconclusive, NotTested, expect
+from conformance.verdict import Inconclusive, NotTested
 
 ROUNDING = 1e-6
 COUNTED_METHODS = ("classifier", "softmax", "logprob")
@@ -17,11 +22,11 @@ COUNTED_METHODS = ("classifier", "softmax", "logprob")
 def test_confidence_is_a_number_from_0_to_1(classified: Probed) -> str:
     """`confidence` is in [0, 1], or null with the reason."""
     values = []
-    for reading in _classifications(classified):
+    for reading in classifications(classified):
         value = reading.body.get("confidence")
         if value is None and reading.body.get("confidence_unavailable_reason"):
             continue
-        _expect(reading, "/confidence", value, _is_share(value), "a number from 0 to 1")
+        expect_field(reading, "/confidence", value, is_share(value), "a number from 0 to 1")
         values.append(value)
     return f"{len(values)} values from {min(values)} to {max(values)}" if values else "null, with a reason"
 
@@ -30,24 +35,24 @@ def test_confidence_is_a_number_from_0_to_1(classified: Probed) -> str:
 def test_alternatives_are_sorted_and_below_the_choice(classified: Probed) -> str:
     """Descending, none above the chosen one, and none of them the chosen one."""
     count = 0
-    for reading in _classifications(classified):
+    for reading in classifications(classified):
         chosen, confidence = reading.body.get("category"), reading.body.get("confidence")
-        listed = _alternatives(reading)
+        listed = alternatives(reading)
         values, labels = [a["confidence"] for a in listed], [a.get("category") for a in listed]
         count += len(listed)
-        _expect(
+        expect_field(
             reading, "/alternatives", values, values == sorted(values, reverse=True), "confidences descending"
         )
         unique = len(set(map(str, labels))) == len(labels) and chosen not in labels
-        _expect(
+        expect_field(
             reading,
             "/alternatives",
             labels,
             unique,
             f"each other category once, without the chosen '{chosen}'",
         )
-        if values and _is_share(confidence):
-            _expect(
+        if values and is_share(confidence):
+            expect_field(
                 reading, "/alternatives/0/confidence", values[0], values[0] <= confidence, f"<= {confidence}"
             )
     return f"{count} alternatives in order"
@@ -58,14 +63,16 @@ def test_confidences_of_a_classifier_add_up_to_at_most_1(classified: Probed) -> 
     """Chosen and alternatives are shares of one whole."""
     judged = [
         r
-        for r in _classifications(classified)
-        if _confidence_block(r).get("method") in COUNTED_METHODS and _is_share(r.body.get("confidence"))
+        for r in classifications(classified)
+        if confidence_block(r).get("method") in COUNTED_METHODS and is_share(r.body.get("confidence"))
     ]
     if not judged:
         raise NotTested("no answer names a method whose values are shares of one whole")
     for reading in judged:
-        total = reading.body["confidence"] + sum(a["confidence"] for a in _alternatives(reading))
-        _expect(reading, "/alternatives", f"a sum of {total}", total <= 1 + ROUNDING, "a sum of at most 1")
+        total = reading.body["confidence"] + sum(a["confidence"] for a in alternatives(reading))
+        expect_field(
+            reading, "/alternatives", f"a sum of {total}", total <= 1 + ROUNDING, "a sum of at most 1"
+        )
     return f"{len(judged)} answers add up to at most 1"
 
 
@@ -73,17 +80,17 @@ def test_confidences_of_a_classifier_add_up_to_at_most_1(classified: Probed) -> 
 def test_review_is_demanded_exactly_below_the_threshold(classified: Probed) -> str:
     """`requires_human_review` is true below the disclosed threshold, false from it on."""
     flags = []
-    for reading in _classifications(classified):
+    for reading in classifications(classified):
         flag, threshold = (
             reading.body.get("requires_human_review"),
-            _confidence_block(reading).get("threshold"),
+            confidence_block(reading).get("threshold"),
         )
-        _expect(reading, "/requires_human_review", flag, isinstance(flag, bool), "a boolean")
+        expect_field(reading, "/requires_human_review", flag, isinstance(flag, bool), "a boolean")
         confidence = reading.body.get("confidence")
         flags.append(flag)
-        if not (_is_share(threshold) and _is_share(confidence)) or reading.body.get("review_reasons"):
+        if not (is_share(threshold) and is_share(confidence)) or reading.body.get("review_reasons"):
             continue
-        _expect(
+        expect_field(
             reading,
             "/requires_human_review",
             flag,
@@ -96,9 +103,11 @@ def test_review_is_demanded_exactly_below_the_threshold(classified: Probed) -> s
 @check("CONF-05")
 def test_the_threshold_of_the_flag_is_disclosed(classified: Probed) -> str:
     """`metadata.confidence.threshold` is the number that decides."""
-    for reading in _classifications(classified):
-        value = _confidence_block(reading).get("threshold")
-        _expect(reading, "/metadata/confidence/threshold", value, _is_share(value), "a number from 0 to 1")
+    for reading in classifications(classified):
+        value = confidence_block(reading).get("threshold")
+        expect_field(
+            reading, "/metadata/confidence/threshold", value, is_share(value), "a number from 0 to 1"
+        )
     return "every answer discloses its threshold"
 
 
@@ -107,14 +116,14 @@ def test_too_little_confidence_is_refused(classify_thresholds: Probed) -> str:
     """`min_confidence` above what was obtained: 422 with confidence, threshold and the best candidate."""
     reading = classify_thresholds["at_0.999"]
     obtained = reading.body.get("confidence") if reading.ok and isinstance(reading.body, dict) else None
-    if _is_share(obtained) and obtained >= 0.999:
+    if is_share(obtained) and obtained >= 0.999:
         raise Inconclusive(f"the engine is {obtained} sure of an ambiguous text")
     error_status(reading, 422, "INSUFFICIENT_CONFIDENCE", "min_confidence above the confidence obtained")
     details = reading.error.details
     for name in ("confidence", "threshold"):
         value = details.get(name)
-        _expect(reading, f"/error/details/{name}", value, _is_share(value), "a number from 0 to 1")
-    _expect(
+        expect_field(reading, f"/error/details/{name}", value, is_share(value), "a number from 0 to 1")
+    expect_field(
         reading,
         "/error/details/threshold",
         details["threshold"],
@@ -122,7 +131,7 @@ def test_too_little_confidence_is_refused(classify_thresholds: Probed) -> str:
         "0.999, as asked",
     )
     best = details.get("best_candidate")
-    _expect(reading, "/error/details/best_candidate", best, bool(best), "the best candidate")
+    expect_field(reading, "/error/details/best_candidate", best, bool(best), "the best candidate")
     return f"refused with {details['confidence']} below 0.999"
 
 
@@ -137,20 +146,20 @@ def test_each_threshold_is_applied_as_given(classify_thresholds: Probed) -> str:
             continue
         if reading.ok:
             value = reading.body.get("confidence") if isinstance(reading.body, dict) else None
-            if _is_share(value):
+            if is_share(value):
                 judged += 1
-                _expect(reading, "/confidence", value, value >= asked, f">= the asked {asked}")
+                expect_field(reading, "/confidence", value, value >= asked, f">= the asked {asked}")
         elif reading.error.code == "INSUFFICIENT_CONFIDENCE":
             judged += 1
             value = reading.error.details.get("confidence")
-            _expect(
+            expect_field(
                 reading, "/error/code", f"INSUFFICIENT_CONFIDENCE at {asked}", asked > 0, "no refusal at 0"
             )
-            _expect(
+            expect_field(
                 reading,
                 "/error/details/confidence",
                 value,
-                _is_share(value) and value < asked,
+                is_share(value) and value < asked,
                 f"< the asked {asked}",
             )
     if not judged:
@@ -173,17 +182,17 @@ def test_an_impossible_threshold_is_refused(classify_invalid_thresholds: Probed)
 def test_the_method_behind_the_confidence_is_named(classified: Probed) -> str:
     """`metadata.confidence.method` and `calibrated` say what the number means."""
     methods: set[str] = set()
-    for reading in _classifications(classified):
-        block = _confidence_block(reading)
+    for reading in classifications(classified):
+        block = confidence_block(reading)
         method, calibrated = block.get("method"), block.get("calibrated")
-        _expect(
+        expect_field(
             reading,
             "/metadata/confidence/method",
             method,
             isinstance(method, str) and method != "",
             "a method",
         )
-        _expect(
+        expect_field(
             reading,
             "/metadata/confidence/calibrated",
             calibrated,
@@ -192,35 +201,3 @@ def test_the_method_behind_the_confidence_is_named(classified: Probed) -> str:
         )
         methods.add(str(method))
     return f"method {', '.join(sorted(methods))}"
-
-
-def _classifications(classified: Probed) -> list[Reading]:
-    """The answered texts, each a JSON object."""
-    found = [r for r in classified.some("text_") if r.ok and isinstance(r.body, dict)]
-    if not found:
-        answered(classified.some("text_")[0])
-        raise Inconclusive("no classification is a JSON object")
-    return found
-
-
-def _alternatives(reading: Reading) -> list[dict[str, Any]]:
-    listed = reading.body.get("alternatives")
-    good = isinstance(listed, list) and all(
-        isinstance(a, dict) and _is_share(a.get("confidence")) for a in listed
-    )
-    _expect(reading, "/alternatives", listed, good, "a list of alternatives, each with a confidence")
-    return list(listed)
-
-
-def _confidence_block(reading: Reading) -> dict[str, Any]:
-    metadata = reading.body.get("metadata")
-    block = metadata.get("confidence") if isinstance(metadata, dict) else None
-    return block if isinstance(block, dict) else {}
-
-
-def _is_share(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
-
-
-def _expect(reading: Reading, where: str, seen: object, good: bool, expected: str) -> None:
-    expect(good, expected=expected, seen="absent" if seen is None else seen, at=reading, where=where)

@@ -21,8 +21,6 @@ _UNDECLARED = {
     "ContentDeserializationError",
 }
 _REFUSED = {"RejectedPositiveData"}
-
-
 _CALLED_INVALID = {"INVALID_REQUEST", "INVALID_JSON"}
 
 

@@ -10,7 +10,7 @@ from conformance.checks.limit_fields import limited_operations, too_many
 from conformance.evidence import NOT_JSON
 from conformance.reading import Probed, Reading
 from conformance.registry import check
-from conformance.verdict import NotTested, expect
+from conformance.verdict import NotTested, expect, fail
 
 NO_429 = "no 429 was seen in {} answers"
 ACCOUNT_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
@@ -98,8 +98,17 @@ def test_a_long_wait_tells_sdks_not_to_sleep(exchanges: tuple[Reading, ...]) -> 
 
 
 @check("RATE-20")
-def test_overload_is_not_reported_as_a_quota(provoked_errors: Probed) -> str:
+def test_overload_is_not_reported_as_a_quota(provoked_errors: Probed, exchanges: tuple[Reading, ...]) -> str:
     """Overload is 503 MODEL_OVERLOADED with Retry-After: the caller's quota is not the cause."""
+    refused = [r for r in provoked_errors.all("overloaded!429") if r.status == 429]
+    # Refused again after the wait, where no other call of this principal is: the overload itself is meant.
+    if len(refused) > 1 and not _limited_elsewhere(refused[0], exchanges):
+        fail(
+            expected="503 MODEL_OVERLOADED",
+            seen=f"429 {refused[-1].error.code}, though no other call was limited",
+            at=refused[-1],
+            where="/error/code",
+        )
     overloaded = provoked_errors["overloaded"]
     expect(
         overloaded.status == 503 and overloaded.error.code == "MODEL_OVERLOADED",
@@ -129,6 +138,13 @@ def test_a_429_body_says_by_code_what_happened(exchanges: tuple[Reading, ...]) -
             at=reading,
         )
     return f"{len(refused)} answers of 429 with code and message"
+
+
+def _limited_elsewhere(refused: Reading, exchanges: tuple[Reading, ...]) -> bool:
+    return any(
+        r.exchange.principal == refused.exchange.principal and not r.role.startswith("overloaded")
+        for r in too_many(exchanges)
+    )
 
 
 def _refused(exchanges: tuple[Reading, ...]) -> list[Reading]:

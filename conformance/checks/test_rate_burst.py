@@ -10,8 +10,11 @@ from conformance.registry import check
 from conformance.verdict import Inconclusive, NotTested, expect
 
 DEFAULT_WINDOW = 60.0  # seconds, where a server names a limit but no window
-FAST_MARGIN = 0.2  # seconds by which a refusal may be slower than the fastest answer
+FAST_MARGIN = (
+    0.5  # seconds by which a refusal may be slower than the fastest answer: a busy server's own scheduling
+)
 LARGEST_LAG = 0.1  # seconds our own event loop may have stalled in a timing claim
+STALLS = 3  # of the longest length that are allowed for in one exchange of a busy machine
 
 
 @check("RATE-01")
@@ -43,7 +46,11 @@ def test_exceeding_the_request_limit_is_answered_with_429(limit_burst: Probed) -
 
 @check("RATE-04")
 def test_after_retry_after_the_request_is_accepted(limit_burst: Probed) -> str:
-    """Who waits as long as told is let in."""
+    """Who waits as long as told is let in.
+
+    Our clock begins at the arrival of the refusal, later than the server's, so the wait is never too short by our
+    fault; a second refusal is asked for before the first is believed on a key that others may use.
+    """
     after = limit_burst.get("after_wait")
     if after is None:
         raise NotTested(
@@ -67,7 +74,11 @@ def test_after_retry_after_the_request_is_accepted(limit_burst: Probed) -> str:
 
 @check("RATE-05")
 def test_half_of_retry_after_is_too_early(limit_burst: Probed) -> str:
-    """Retry-After is not longer than needed: half of it is still refused."""
+    """Retry-After is not longer than needed: half of it is still refused.
+
+    The server may round up by a second, so waits of less than 3 s are not halved, and an answer counts only if it
+    came a second or more before the wait was over. Windows that slide may let single calls in early: a SHOULD.
+    """
     if "half_wait" in limit_burst.notes:
         raise Inconclusive(str(limit_burst.notes["half_wait"]))
     if limit_burst.get("half_wait") is None:
@@ -128,7 +139,11 @@ def test_one_principals_exhaustion_does_not_limit_another(limit_burst: Probed) -
 
 @check("RATE-15")
 def test_a_429_is_answered_at_once(limit_burst: Probed) -> str:
-    """A refusal is not queued: it takes no longer than the fastest answer."""
+    """A refusal is not queued: it takes no longer than the fastest answer.
+
+    By the median of the refusals, so that one slow packet decides nothing, and with 0.5 s in the server's favour.
+    Stalls of our own loop of more than 0.1 s make it INCONCLUSIVE unless three of them could not explain the wait.
+    """
     burst = limit_burst.some("burst")
     refused = [r for r in limit_burst.all() if r.status == 429]
     served = [r for r in burst if r.ok]
@@ -136,11 +151,13 @@ def test_a_429_is_answered_at_once(limit_burst: Probed) -> str:
         raise NotTested(_no_429(limit_burst))
     if not served:
         raise NotTested("no call of the burst was answered, to compare a refusal with")
-    if max(r.exchange.lag for r in (*refused, *served)) > LARGEST_LAG:
-        raise Inconclusive("this machine was too busy to measure times")
+    lag = max(r.exchange.lag for r in (*refused, *served))
     typical, fastest = median(_duration(r) for r in refused), min(_duration(r) for r in served)
+    late = typical - fastest - FAST_MARGIN
+    if lag > LARGEST_LAG and late <= STALLS * lag:
+        raise Inconclusive("this machine was too busy to measure times")
     expect(
-        typical <= fastest + FAST_MARGIN,
+        late <= 0,
         expected=f"429 within {fastest + FAST_MARGIN:.2f} s (fastest answer {fastest:.2f} s)",
         seen=f"{typical:.2f} s (median of {len(refused)})",
         at=max(refused, key=_duration),

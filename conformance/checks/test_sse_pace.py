@@ -13,6 +13,9 @@ from conformance.registry import check
 from conformance.verdict import Inconclusive, NotTested, expect
 
 KEEP_ALIVE = 15.0
+BUSY = 0.2
+"""Seconds that our own event loop may have stalled where a keep-alive of less than that bound is missed."""
+
 STALL = 5.0
 STALL_RATIO = 20
 FASTEST = 5000.0
@@ -48,7 +51,9 @@ def test_a_silent_stream_sends_keep_alives(exchanges: tuple[Reading, ...], strea
             " and none can be made so: needs a provocation for 'slow_first_token'"
         )
     due = float(stream_silent.notes.get("keep_alive_seconds", KEEP_ALIVE))
-    silence = longest_silence(provoked)
+    silence, lag = longest_silence(provoked), provoked.exchange.lag
+    if due + NETWORK < silence <= KEEP_ALIVE and lag > BUSY:
+        raise Inconclusive(f"{silence:.1f} s without a byte, but this machine stalled for {lag:.1f} s itself")
     expect(
         silence <= due + NETWORK,
         expected=f"a keep-alive after the {due:g} s that the target declares",
@@ -62,7 +67,13 @@ def test_a_silent_stream_sends_keep_alives(exchanges: tuple[Reading, ...], strea
 
 @check("SSE-16")
 def test_text_arrives_while_it_is_generated(stream_pace: Probed) -> str:
-    """A long answer comes in pieces over time, not at once after a long wait."""
+    """A long answer comes in pieces over time, not at once after a long wait.
+
+    A server is blamed only if all of it holds: 40 tokens or more, faster than 5000 per second, after a wait that is
+    250 ms (and what our own loop stalled) and twice longer than that of a short answer. A model that really is so fast
+    cannot also need the longer wait, so the error is that of the network alone: two packets of one stream, 100 ms
+    apart at its source, would have to arrive within 8 ms. A buffer of less than 250 ms is not found: INCONCLUSIVE.
+    """
     return _judge(stream_pace["long"], stream_pace)
 
 

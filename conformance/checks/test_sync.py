@@ -11,14 +11,16 @@ from conformance.registry import check
 from conformance.verdict import Inconclusive, NotTested, expect
 
 FEWEST_TIMED = 5
+MAY_BE_LATE = 0.05
+IMPROBABLE = 0.01
 OWN_LAG = 0.5
 """Seconds our own event loop may stall in an exchange whose duration is judged."""
 
 
 @check("SYNC-01")
-def test_a_text_is_classified(sync_classify: Probed) -> str:
+def test_a_text_is_classified(classified: Probed) -> str:
     """Every ordinary text gets 200 with a category and a confidence in 0..1."""
-    readings = not_limited(sync_classify, "text_")
+    readings = not_limited(classified, "text_")
     for reading in readings:
         expect(reading.status == 200, expected="status 200", seen=brief(reading), at=reading)
         category, confidence = reading.facts["category"], reading.facts["confidence"]
@@ -42,10 +44,15 @@ def test_a_text_is_classified(sync_classify: Probed) -> str:
 
 @check("SYNC-02")
 def test_synchronous_answers_come_within_the_declared_time(
-    sync_classify: Probed, self_description: Probed, exchanges: tuple[Reading, ...]
+    classified: Probed, self_description: Probed, exchanges: tuple[Reading, ...]
 ) -> str:
-    """95 of 100 classifications take no longer than capabilities.limits.sync_max_seconds."""
-    sync_classify.some("text_")
+    """95 of 100 classifications take no longer than capabilities.limits.sync_max_seconds.
+
+    Late answers speak against the claim only if so many of them are improbable (below 1 %, by the binomial
+    distribution) where 5 of 100 may be late: of five answers three, of twenty five. So an honest server is blamed in
+    at most one run of a hundred, and far less often where it keeps a distance to what it declares.
+    """
+    classified.some("text_")
     declared = _declared_seconds(self_description["public:capabilities"])
     timed = sorted(
         (r.exchange.t_end, r.exchange.id, r)
@@ -54,14 +61,24 @@ def test_synchronous_answers_come_within_the_declared_time(
     )
     if len(timed) < FEWEST_TIMED:
         raise Inconclusive(f"only {len(timed)} classifications could be timed, {FEWEST_TIMED} are needed")
+    late = sum(seconds > declared for seconds, _, _ in timed)
     seconds, _, slow = timed[math.ceil(0.95 * len(timed)) - 1]
     expect(
-        seconds is not None and seconds <= declared,
+        at_least(late, len(timed), MAY_BE_LATE) >= IMPROBABLE,
         expected=f"95 of 100 within the declared {declared:g} s",
-        seen=f"{seconds:.2f} s at the 95th percentile of {len(timed)}",
+        seen=f"{late} of {len(timed)} are late; {seconds:.2f} s at the 95th percentile",
         at=slow,
     )
+    if late > MAY_BE_LATE * len(timed):
+        raise Inconclusive(
+            f"{late} of {len(timed)} are later than {declared:g} s: too few to tell from chance"
+        )
     return f"p95 {seconds:.2f} s of {len(timed)}, declared {declared:g} s"
+
+
+def at_least(count: int, of: int, share: float) -> float:
+    """The probability that ``count`` or more of so many are hit, each with the probability ``share``."""
+    return math.fsum(math.comb(of, k) * share**k * (1 - share) ** (of - k) for k in range(count, of + 1))
 
 
 @check("SYNC-03")

@@ -13,6 +13,7 @@ from conformance.cli import (
     explain,
     init,
     judge,
+    load,
     matrix,
     requirements,
     selftest,
@@ -35,6 +36,11 @@ app.add_typer(evidence.app, name="evidence")
 app.command("serve", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(
     serve.command
 )
+app.command(
+    "load",
+    add_help_option=False,  # the process it starts has its own
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
+)(load.command)
 
 
 def _version(wanted: bool) -> None:

@@ -149,6 +149,14 @@ def command(
         Path | None, typer.Option(metavar="FILE", help="CA certificates (PEM) to trust.")
     ] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Do not verify the certificate.")] = False,
+    callback_url: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Where the target can reach this machine, for webhooks."),
+    ] = None,
+    callback_port: Annotated[
+        int | None,
+        typer.Option(metavar="PORT", min=1, max=65535, help="Port behind --callback-url (default: its own)."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan and its cost; send nothing.")
     ] = False,
@@ -184,6 +192,8 @@ def command(
             concurrency=concurrency,
             verify=not insecure,
             ca_bundle=str(ca_bundle) if ca_bundle else None,
+            callback_url=callback_url,
+            callback_port=callback_port,
         )
         flags = replace(flags, budget=Budget(None, max_tokens, max_cost, max_time))
         if dry_run:

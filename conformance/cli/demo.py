@@ -9,13 +9,16 @@ from pathlib import Path
 from conformance.cli import main
 from conformance.cli.local_server import local_server
 
+WEBHOOKS = ("--webhook-network", "127.0.0.0/8")
+"""The suite listens for webhooks on this machine."""
+
 
 def demo(options: list[str]) -> None:
     """Start the reference on an SQLite file of its own and run ``aiconform check`` on it."""
     with (
         tempfile.TemporaryDirectory(prefix="aiconform-") as folder,
         local_server(
-            "reference_impl", "--db", str(Path(folder) / "state.sqlite"), "--jwt-leeway-s", "1"
+            "reference_impl", "--db", str(Path(folder) / "state.sqlite"), "--jwt-leeway-s", "1", *WEBHOOKS
         ) as url,
     ):
         sys.argv = ["aiconform", "check", url, *_credentials(url), *options]

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from conformance.cli.local_server import local_server
 from conformance.cli.stop import stop
+from conformance.report.kill_matrix import render_kill_matrix
 from conformance.report.plain import visible
 from conformance.selftest import Outcome, Subject, examine_all, subjects, summary
 
@@ -21,6 +22,9 @@ from conformance.selftest import Outcome, Subject, examine_all, subjects, summar
 def command(
     json: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the numbers and the kill matrix here.")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the kill matrix as a page here.")
     ] = None,
     mutant: Annotated[str | None, typer.Option(metavar="NAME", help="Examine this one only.")] = None,
 ) -> None:
@@ -37,11 +41,17 @@ def command(
     numbers = summary(outcomes)
     _print(outcomes, numbers)
     if json:
-        try:
-            json.write_text(json_module.dumps(numbers, indent=2) + "\n", "utf-8")
-        except OSError as error:
-            stop(f"cannot write {json}: {error.strerror}", 2)
+        _write(json, json_module.dumps(numbers, indent=2) + "\n")
+    if html:
+        _write(html, render_kill_matrix(outcomes))
     raise typer.Exit(1 if numbers["survivors"] or numbers["false_alarms"] else 0)
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, "utf-8")
+    except OSError as error:
+        stop(f"cannot write {file}: {error.strerror}", 2)
 
 
 def _examine(chosen: list[Subject]) -> list[Outcome]:

@@ -25,6 +25,11 @@ ANSWER_FACTS = (
     "category",
     "confidence",
     "idempotency.expires_at",
+    "job.id",
+    "job.status",  # mapped: queued, processing, requires_action, complete, failed, cancelled, expired, other
+    "job.progress",  # 0..1
+    "job.result",
+    "job.error",
 )
 
 #: Facts of the response headers, or of the body where a vendor puts them there. Times are seconds (float).

@@ -34,6 +34,15 @@ def read_error(dialect: Dialect, exchange: Exchange) -> ErrorFacts:
     return _error(dialect.error, document, exchange, exchange.status)
 
 
+def read_event_error(dialect: Dialect, exchange: Exchange, name: str, document: Any) -> ErrorFacts | None:
+    """The facts of an event of a stream, given by its name and its data, if it is an error; else None."""
+    error = dialect.stream.error
+    if error is None or not error.applies(name, document):
+        return None
+    status = error.status.read(document, exchange, name).value if error.status else None
+    return _error(error.rules, document, exchange, status if isinstance(status, int) else None)
+
+
 def read_stream(dialect: Dialect, exchange: Exchange) -> StreamFacts:
     """The facts of a ``text/event-stream`` answer, event by event."""
     reader = _StreamReader(dialect, exchange)
@@ -127,6 +136,7 @@ class _StreamReader:
     """Gathers the facts of one stream; one :meth:`take` per event."""
 
     def __init__(self, dialect: Dialect, exchange: Exchange) -> None:
+        self.dialect = dialect
         self.rules: StreamRules = dialect.stream
         self.exchange = exchange
         self.found: dict[str, list[Placed]] = defaultdict(list)
@@ -191,10 +201,8 @@ class _StreamReader:
             says = True
         if usage:
             self.usages.append(Placed(index, usage, t))
-        error = self.rules.error
-        if error is not None and error.applies(name, document):
-            status = error.status.read(document, self.exchange, name).value if error.status else None
-            facts = _error(error.rules, document, self.exchange, status if isinstance(status, int) else None)
+        facts = read_event_error(self.dialect, self.exchange, name, document)
+        if facts is not None:
             self.errors.append((index, facts))
             says = True
         return says

@@ -33,6 +33,23 @@ PARAMETERS = (
     "min_confidence",
     "turn_id",
     "code",
+    "document",
+    "job_id",
+    "status",
+    "limit",
+    "cursor",
+    "action_id",
+    "decision",
+    "webhook_id",
+    "url",
+    "events",
+    "tools",  # names of tools the model may call
+    "tool_choice",
+    "max_steps",
+    "max_tool_calls",
+    "run_id",
+    "decisions",  # which waiting tool calls may run
+    "message_id",  # names a message of a WebSocket
     "session_id",
     "context_policy",
     "ttl_seconds",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+from conformance.probes.labelled_texts import CATEGORIES, LABELLED, NONSENSE, SPACED, SPACED_TWIN
 from conformance.registry import probe
-from conformance.session import Session
+from conformance.session import ProbeSkipped, Session
 
 CLEAR = "My invoice is wrong: you charged my credit card twice, please refund the payment."
-AMBIGUOUS = "Hello, I have a question about something."
+AMBIGUOUS = "It does not work and I want my money back."
 TEXTS = (
     CLEAR,
     "The app crashes with an error when I log in.",
@@ -16,14 +17,15 @@ TEXTS = (
     AMBIGUOUS,
     "I cannot reset my password and my invoice is wrong.",
 )
-THRESHOLDS = (0, 0.2, 0.5, 0.8, 0.95)
+THRESHOLDS = (0, 0.5, 0.9)
 INVALID_THRESHOLDS = (1.5, -0.1, "high")
 
 
 @probe(calls=len(TEXTS), operations=("classify",), tokens=200)
 async def classified(session: Session) -> None:
-    """Texts of different clearness, without a threshold."""
-    await asyncio.gather(*(session.call("classify", f"text_{n}", text=t) for n, t in enumerate(TEXTS)))
+    """Texts of different clearness, without a threshold, one after the other, so that each is timed on its own."""
+    for n, text in enumerate(TEXTS):
+        await session.call("classify", f"text_{n}", text=text)
 
 
 @probe(calls=len(THRESHOLDS) + 1, operations=("classify",), tokens=200)
@@ -46,3 +48,36 @@ async def classify_invalid_thresholds(session: Session) -> None:
             for value in INVALID_THRESHOLDS
         )
     )
+
+
+@probe(calls=len(LABELLED) + len(NONSENSE) + 2, operations=("classify", "capabilities"), tokens=600)
+async def classified_labelled(session: Session) -> None:
+    """Texts whose category a person has named, texts without meaning, and one text with other white space.
+
+    Only for a server that publishes the categories of the labelled texts: others would be asked for categories
+    that they do not have.
+    """
+    declared = await session.capabilities()
+    categories = categories_of(declared.body)
+    if categories != CATEGORIES:
+        raise ProbeSkipped(
+            f"needs a classifier whose published categories are {', '.join(sorted(CATEGORIES))}: "
+            "the suite has labelled texts for no others"
+        )
+    await asyncio.gather(
+        *(
+            session.call("classify", f"labelled_{n}_{category}", text=text)
+            for n, (category, text) in enumerate(LABELLED)
+        ),
+        *(session.call("classify", f"nonsense_{n}", text=text) for n, text in enumerate(NONSENSE)),
+        session.call("classify", "spaced", text=SPACED),
+    )
+    session.notes["labels"] = {f"labelled_{n}_{c}": c for n, (c, _) in enumerate(LABELLED)}
+    session.notes["spaced_twin"] = f"labelled_{SPACED_TWIN}_{LABELLED[SPACED_TWIN][0]}"
+
+
+def categories_of(body: object) -> frozenset[str]:
+    """The categories that a capabilities document publishes; none if it is another document."""
+    for name in ("capabilities", "confidence", "categories"):
+        body = body.get(name) if isinstance(body, dict) else None
+    return frozenset(str(c) for c in body) if isinstance(body, list) else frozenset()

@@ -95,7 +95,7 @@ async def contract_edges(session: Session) -> None:
 
 async def _oversized(session: Session) -> None:
     """One byte more than the documented maximum, in an otherwise valid body."""
-    capabilities = await session.call("capabilities", "capabilities", principal="none")
+    capabilities = await session.capabilities()
     limits = capabilities.body.get("limits") if isinstance(capabilities.body, dict) else None
     largest = limits.get("max_body_bytes") if isinstance(limits, dict) else None
     if not isinstance(largest, int) or largest > LARGEST_UPLOAD:

@@ -95,7 +95,7 @@ async def stream_fault(session: Session) -> None:
 async def stream_silent(session: Session) -> None:
     """A stream whose first token comes only after a keep-alive has become due."""
     slow = session.need_provocation("slow_first_token")
-    declared = await session.call("capabilities", "capabilities")
+    declared = await session.capabilities()
     due = session.notes["keep_alive_seconds"] = keep_alive_of(declared)
     wait = min(due, 15.0) + 1.5
     await session.call(

@@ -12,13 +12,6 @@ OUTPUT_LIMIT = 5
 
 LONG_PROMPT = "Count from one to one hundred in words, without any introduction."
 DEGENERATE = {"empty": "", "blank": " \t\n ", "one_char": "a"}
-SYNC_TEXTS = (
-    "My invoice is wrong, please refund the payment.",
-    "The app crashes when I log in.",
-    "Where is my parcel?",
-    "I want to change my password.",
-    "Thank you.",
-)
 
 
 @probe(calls=2, operations=("chat",), tokens=80)
@@ -44,13 +37,6 @@ async def degenerate_inputs(session: Session) -> None:
             session.call("classify", f"classify:{name}", text=text) for name, text in DEGENERATE.items()
         ]
     await asyncio.gather(*calls)
-
-
-@probe(calls=len(SYNC_TEXTS), operations=("classify",), tokens=200)
-async def sync_classify(session: Session) -> None:
-    """A handful of ordinary classifications, one after the other, so that each is timed on its own."""
-    for n, text in enumerate(SYNC_TEXTS):
-        await session.call("classify", f"text_{n}", text=text)
 
 
 @probe(calls=1, operations=("chat",), tokens=60, provocations=("model_timeout",))

@@ -128,7 +128,7 @@ async def resource_metadata(session: Session) -> None:
 async def _stated_leeway(session: Session) -> float | None:
     if "capabilities" not in session.dialect.operations:
         return None
-    found: Any = (await session.call("capabilities", "capabilities", principal="none")).body
+    found: Any = (await session.capabilities()).body
     for name in ("capabilities", "auth", "jwt", "leeway_seconds"):
         found = found.get(name) if isinstance(found, dict) else None
     stated = isinstance(found, int | float) and not isinstance(found, bool) and 0 <= found <= MOST_LEEWAY

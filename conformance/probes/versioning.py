@@ -26,7 +26,7 @@ async def interface_version(session: Session) -> None:
     """A supported and an unsupported ``API-Version``, and a path below a version that does not exist."""
     if session.dialect.name != "contract":
         raise ProbeSkipped("only the contract's own format has this")
-    capabilities = await session.call("capabilities", "capabilities", principal="none")
+    capabilities = await session.capabilities()
     published = capabilities.body.get("api_versions") if isinstance(capabilities.body, dict) else None
     if isinstance(published, list) and published and isinstance(published[-1], str):
         await session.call("models", "supported", headers={"API-Version": published[-1]})
@@ -47,7 +47,7 @@ async def model_versions(session: Session) -> None:
     pinned = [m["id"] for m in models if m.get("pinned") is True]
     listings = [m["aliases"] for m in models if isinstance(m.get("aliases"), list)]
     aliases = [alias for listing in listings for alias in listing if isinstance(alias, str)]
-    capabilities = await session.call("capabilities", "capabilities", principal="none")
+    capabilities = await session.capabilities()
     published = capabilities.body.get("api_versions") if isinstance(capabilities.body, dict) else None
     versions = [v for v in published if isinstance(v, str)] if isinstance(published, list) else []
     short: dict[str, Any] = {"prompt": "Say yes.", "max_output_tokens": 4}

@@ -7,9 +7,9 @@ import shlex
 from contextlib import suppress
 
 from conformance.evidence import Exchange
+from conformance.wire.redact import CREDENTIAL_HEADERS
 
 _IMPLIED = {"host", "content-length", "user-agent", "accept-encoding", "connection"}
-_CREDENTIALS = {"authorization", "proxy-authorization", "api-key", "x-api-key", "x-goog-api-key"}
 _KEYS = {
     "main": "AICONFORM_KEY",
     "other": "AICONFORM_OTHER_KEY",
@@ -65,7 +65,7 @@ def _header(exchange: Exchange, name: str, value: str) -> str:
     if not redacted:
         return _quote(f"{name}: {value}" if value else f"{name};")
     variable = re.sub(r"\W", "_", name).upper()
-    if name.lower() in _CREDENTIALS:
+    if name.lower() in CREDENTIAL_HEADERS:
         variable = _KEYS.get(exchange.principal, "AICONFORM_WRONG_KEY")
     return _quote(f"{name}: {redacted[1] or ''}") + f'"${variable}"'
 

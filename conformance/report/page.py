@@ -13,6 +13,7 @@ from conformance.reading import Reading
 from conformance.report.curl import curl_line
 from conformance.report.exhibit import Shown, excerpt, show
 from conformance.report.model import Report, area_title, counted
+from conformance.report.spoken import body_shown, place_shown
 from conformance.report.standing import CapabilityRow, capability_rows, gate_notes, gate_sentence
 from conformance.report.timeline import (
     LimitPicture,
@@ -226,7 +227,7 @@ class Page:
         exhibit, header, shown = None, None, None
         if exchange is not None:
             header = _named_header(exchange, verdict.where)
-            shown = excerpt(exchange.content, verdict.where)
+            shown = excerpt(body_shown(exchange), place_shown(exchange, verdict.where))
             if exchange.id not in self._exhibited and len(self._exhibited) < MAX_EXHIBITS:
                 self._exhibited.add(exchange.id)
                 exhibit = self._exhibit(exchange)
@@ -248,7 +249,7 @@ class Page:
             exchange,
             show(exchange.sent.body, head=REQUEST_BODY),
             tuple(headers),
-            show(exchange.content, places, head=BODY),
+            show(body_shown(exchange), [place_shown(exchange, p) for p in places], head=BODY),
             stream_picture(self.readings[exchange.id]),
             tuple(_notes(exchange)),
             curl_line(exchange),

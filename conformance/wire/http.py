@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
@@ -18,7 +20,7 @@ import httpx
 from conformance.evidence import FailureKind, Sent
 from conformance.target import ClientCertificate, Limits
 from conformance.wire.connection import ConnectError, Connection, connect, explain
-from conformance.wire.lag import LagMonitor
+from conformance.wire.lag import LagMonitor, Watch
 from conformance.wire.proxy import Proxy, open_tunnel, parse_proxy, proxy_for
 from conformance.wire.recording import Recording, Stop
 from conformance.wire.request import complete_headers, head, parse_url, port_of, same_origin
@@ -109,6 +111,20 @@ class Wire:
                 except TimeoutError:
                     recording.fail(progress.phase, _late(progress.phase, limits), progress.elapsed())
         return Recorded(sent, recording, watch.worst)
+
+    @contextmanager
+    def watching(self) -> Iterator[Watch]:
+        """Follow the lag of our own event loop."""
+        with self._lag.watch() as watch:
+            yield watch
+
+    async def open(self, url: httpx.URL) -> Connection:
+        """A connection for a conversation that is no request and response. Proxies are not used for it."""
+        connection, proxy = await self._open(url, _Progress(time.perf_counter()))
+        if proxy is not None and url.scheme == "http":
+            connection.close()
+            raise ConnectError("connect", "a WebSocket without TLS does not go through an HTTP proxy")
+        return connection
 
     async def _follow(
         self,

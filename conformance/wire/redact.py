@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import quote, quote_plus
 
-from conformance.evidence import Chunk, Evidence, Exchange, Failure, ProbeRecord, Sent
+from conformance.evidence import Chunk, Evidence, Exchange, Failure, Frame, ProbeRecord, Sent
 from conformance.wire.recode import encode_content
 
 Headers = Iterable[tuple[str, str]]
@@ -34,11 +34,12 @@ SAFE_HEADERS = frozenset({
     "idempotency-key", "idempotency-replayed", "idempotent-replayed", "keep-alive", "last-event-id",
     "last-modified", "link", "location", "openai-processing-ms", "operation-location", "origin", "pragma",
     "preference-applied", "prefer", "referrer-policy", "retry-after", "retry-after-ms", "server",
+    "sec-websocket-extensions", "sec-websocket-protocol", "sec-websocket-version",
     "server-timing", "strict-transport-security", "sunset", "te", "traceparent", "traceresponse", "trailer",
     "transfer-encoding", "upgrade", "user-agent", "vary", "via", "warning", "www-authenticate",
     "x-accel-buffering", "x-content-type-options", "x-envoy-upstream-service-time", "x-frame-options",
     "x-ms-region", "x-ms-retry-after-ms", "x-powered-by", "x-process-time", "x-robots-tag", "x-runtime",
-    "x-should-retry",
+    "x-should-retry", "if-none-match",
 })
 # fmt: on
 SAFE_NAME = re.compile(
@@ -54,6 +55,7 @@ SAFE_NAME = re.compile(
 _REDACTED = re.compile(r"([A-Za-z0-9]+ )?\[redacted \d+ chars\]")
 _HEX = re.compile(r"(%|\\\\u00)([0-9a-fA-F]{2})")
 WITH_SCHEME = frozenset({"authorization", "proxy-authorization"})
+CREDENTIAL_HEADERS = WITH_SCHEME | {"api-key", "x-api-key", "x-goog-api-key"}
 SCHEMES = frozenset({"basic", "bearer", "digest", "dpop", "apikey", "token", "aws4-hmac-sha256"})
 """Only these are shown: a bare key with a space in it has no scheme."""
 
@@ -165,7 +167,33 @@ def redact_exchange(exchange: Exchange, secrets: Collection[str]) -> Exchange:
         chunks=_redact_body(exchange, scrubber),
         failure=failure and Failure(failure.kind, scrubber.scrub(failure.detail), failure.t),
         redirects=tuple(scrubber.scrub(r) for r in exchange.redirects),
+        frames=_redact_frames(exchange.frames, scrubber),
     )
+
+
+def _redact_frames(frames: tuple[Frame, ...], scrubber: Scrubber) -> tuple[Frame, ...]:
+    """Each message without secrets, also where one lies across the frames of a message."""
+    clean = list(frames)
+    for sender in ("client", "server"):
+        message: list[int] = []
+        for n, frame in enumerate(frames):
+            if frame.sender != sender:
+                continue
+            if frame.opcode not in ("text", "binary"):
+                clean[n] = replace(frame, payload=scrubber.scrub(frame.payload))
+                continue
+            message.append(n)
+            if frame.fin:
+                _redact_message(message, clean, scrubber)
+                message = []
+        _redact_message(message, clean, scrubber)
+    return tuple(clean)
+
+
+def _redact_message(places: list[int], frames: list[Frame], scrubber: Scrubber) -> None:
+    chunks = scrubber.chunks(tuple(Chunk(frames[n].t, frames[n].payload) for n in places))
+    for n, chunk in zip(places, chunks, strict=True):
+        frames[n] = replace(frames[n], payload=chunk.data)
 
 
 def _redact_body(exchange: Exchange, scrubber: Scrubber) -> tuple[Chunk, ...]:

@@ -1,7 +1,8 @@
 """Evidence as a portable folder, so that a run can be judged again later, elsewhere, by a newer suite.
 
 ``run.json`` names the format and lists the exchanges; each exchange is ``exchanges/ID.json`` (headers, times,
-the length of each chunk) with the bodies beside it, byte for byte, in ``ID.request`` and ``ID.response``.
+the length of each chunk) with the bodies beside it, byte for byte, in ``ID.request`` and ``ID.response``; of a
+WebSocket, ``ID.frames`` holds the payloads of all frames one after the other.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from conformance.evidence import Chunk, Evidence, Exchange, Failure, ProbeRecord, Sent
+from conformance.evidence import Chunk, Evidence, Exchange, Failure, Frame, ProbeRecord, Sent
 from conformance.wire.redact import redact_evidence
 
 FORMAT = "aiconform-evidence"
@@ -99,6 +100,8 @@ def _write(evidence: Evidence, folder: Path) -> None:
         (exchanges / f"{name}.json").write_text(_dump(_exchange_json(exchange)), encoding="utf-8")
         (exchanges / f"{name}.request").write_bytes(exchange.sent.body)
         (exchanges / f"{name}.response").write_bytes(exchange.raw)
+        if exchange.frames:
+            (exchanges / f"{name}.frames").write_bytes(b"".join(f.payload for f in exchange.frames))
     run = {
         "format": FORMAT,
         "version": VERSION,
@@ -159,6 +162,7 @@ def _exchange_json(exchange: Exchange) -> dict[str, Any]:
             "redirects": exchange.redirects,
             "lag": exchange.lag,
         },
+        "frames": [[f.t, f.sender, f.opcode, f.fin, len(f.payload)] for f in exchange.frames],
     }
 
 
@@ -188,6 +192,7 @@ def _exchange(name: str, folder: Path) -> Exchange:
     for t, size in response.pop("chunks"):
         chunks.append(Chunk(t, body[start : start + size]))
         start += size
+    frames = _frames(found.pop("frames", ()), folder / f"{name}.frames")
     failure = response.pop("failure")
     return Exchange(
         **found,
@@ -201,8 +206,24 @@ def _exchange(name: str, folder: Path) -> Exchange:
         chunks=tuple(chunks),
         failure=failure and Failure(**failure),
         redirects=tuple(response.pop("redirects")),
+        frames=frames,
         **response,
     )
+
+
+def _frames(listed: list[list[Any]], path: Path) -> tuple[Frame, ...]:
+    if not listed:
+        return ()
+    payloads = path.read_bytes()
+    frames, start = [], 0
+    for t, sender, opcode, fin, size in listed:
+        if not isinstance(size, int) or size < 0:
+            raise ValueError(f"{path.name} has a frame of no valid length")
+        frames.append(Frame(t, sender, opcode, payloads[start : start + size], fin))
+        start += size
+    if start != len(payloads):
+        raise ValueError(f"{path.name} has {len(payloads)} bytes where {start} were recorded")
+    return tuple(frames)
 
 
 def _pairs(found: list[list[str]]) -> tuple[tuple[str, str], ...]:

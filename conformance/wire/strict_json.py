@@ -34,9 +34,24 @@ def parse_json(text: str | bytes) -> Any:
     Bytes must be UTF-8 without a BOM (RFC 8259 section 8.1). ``NaN`` and ``Infinity`` are not JSON (6).
     """
     try:
-        return json.loads(text.decode("utf-8") if isinstance(text, bytes) else text, parse_constant=_refuse)
+        return _parse(text)
     except (ValueError, RecursionError):
         return NOT_JSON
+
+
+def json_fault(text: str | bytes) -> str:
+    """Why a text is not JSON, in one line with the place if that is known; empty if it is."""
+    try:
+        _parse(text)
+    except RecursionError:
+        return "nested too deeply"
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _parse(text: str | bytes) -> Any:
+    return json.loads(text.decode("utf-8") if isinstance(text, bytes) else text, parse_constant=_refuse)
 
 
 def _refuse(constant: str) -> NoReturn:

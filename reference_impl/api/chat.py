@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.responses import Response
@@ -47,11 +48,7 @@ def operations(services: Services) -> dict[str, Handler]:
     async def chat(exchange: Exchange, payload: dict[str, Any]) -> Response:
         streamed, deferred = payload.get("stream", False), payload.get("deferred", False)
         require_media_type(services, exchange, EVENT_STREAM if streamed else JSON)
-        model = chosen_model(payload)
-        services.policies.scopes.require(exchange, *model_scopes(model))
-        note_model(exchange, model)
-        # What its session holds is looked at when the request is executed: a replay must not depend on it.
-        prepared = None if "session_id" in payload else await preview(services, exchange, payload)
+        prepared = await prepare(services, exchange, payload)
         if streamed:
             return await streamed_answer(services, exchange, payload, prepared)
 
@@ -65,6 +62,17 @@ def operations(services: Services) -> dict[str, Handler]:
         return await once(services, exchange, payload, execute)
 
     return {"chat": chat}
+
+
+async def prepare(services: Services, exchange: Exchange, payload: dict[str, Any]) -> Turn | None:
+    """Refuse a model that is not the caller's; the turn of a request without a session.
+
+    What a session holds is looked at when the request is executed: a replay must not depend on it.
+    """
+    model = chosen_model(payload)
+    services.policies.scopes.require(exchange, *model_scopes(model))
+    note_model(exchange, model)
+    return None if "session_id" in payload else await preview(services, exchange, payload)
 
 
 def require_media_type(services: Services, exchange: Exchange, media_type: str) -> None:
@@ -171,24 +179,45 @@ async def _defer(
     return StoredAnswer(202, JSON, encode(content), location=link)
 
 
-async def streamed_answer(
+@dataclass(frozen=True)
+class Opened:
+    """A stream that may be sent. A stored one has no `answer`; `work` is the detached task that fills it, if any."""
+
+    blocks: AsyncGenerator[bytes, None]
+    answer: Answer | None = None
+    work: asyncio.Task[None] | None = None
+
+
+async def open_stream(
     services: Services, exchange: Exchange, payload: dict[str, Any], prepared: Turn | None
-) -> Response:
-    """The answer as server-sent events, written by the services' own event policy.
+) -> Opened | StoredAnswer:
+    """Admit a streamed call under its idempotency key, if it has one; or the stored error of that key.
 
     `prepared` is the turn of a request without a session.
     """
     claimed = await claim(services, exchange, payload)
     if isinstance(claimed, StoredAnswer):
-        return _replayed(services, exchange, claimed)
+        return claimed if claimed.media_type != EVENT_STREAM else Opened(replay(split_blocks(claimed.body)))
     if claimed is None:
         answer = await _begin(services, exchange, payload, prepared, None)
-        return stream_response(services, exchange, events(services, exchange, answer), answer.sequence)
+        return Opened(events(services, exchange, answer), answer)
     async with holding(services, exchange, claimed):
         answer = await _begin(services, exchange, payload, prepared, claimed)
     recording = Recording()
-    services.runs.start(_keep(services, exchange, answer, claimed, recording))
-    return stream_response(services, exchange, recording.blocks(), answer.sequence)
+    work = services.runs.start(_keep(services, exchange, answer, claimed, recording))
+    return Opened(recording.blocks(), answer, work)
+
+
+async def streamed_answer(
+    services: Services, exchange: Exchange, payload: dict[str, Any], prepared: Turn | None
+) -> Response:
+    """The answer as server-sent events, written by the services' own event policy."""
+    opened = await open_stream(services, exchange, payload, prepared)
+    if isinstance(opened, StoredAnswer):
+        return stored_answer(opened, REPLAYED)
+    if opened.answer is None:
+        return stream_response(services, exchange, opened.blocks, itertools.count(), dict(REPLAYED))
+    return stream_response(services, exchange, opened.blocks, opened.answer.sequence)
 
 
 async def _begin(
@@ -205,13 +234,6 @@ async def _begin(
         await asyncio.shield(finish(services, turn))
         raise
     return Answer(new_chat_id(), turn, _extra(turn, ticket))
-
-
-def _replayed(services: Services, exchange: Exchange, stored: StoredAnswer) -> Response:
-    if stored.media_type != EVENT_STREAM:
-        return stored_answer(stored, REPLAYED)
-    blocks = replay(split_blocks(stored.body))
-    return stream_response(services, exchange, blocks, itertools.count(), dict(REPLAYED))
 
 
 async def _keep(

@@ -8,11 +8,12 @@ from typing import Any
 from starlette.responses import Response
 
 from reference_impl.accounting import account, admit
+from reference_impl.api.accepting import accept
 from reference_impl.api.failures import contract_error
 from reference_impl.api.notices import note_model
 from reference_impl.api.once import once
 from reference_impl.api.prompts import chosen_model, refuse_over_window, scenario
-from reference_impl.engine.base import Candidate, EngineError, Message, UpstreamBrokenError
+from reference_impl.engine.base import Candidate, Classifier, EngineError, Message, UpstreamBrokenError
 from reference_impl.engine.models import Model
 from reference_impl.engine.sandbox import refuse, stall
 from reference_impl.exchange import Exchange
@@ -21,6 +22,7 @@ from reference_impl.http.dispatch import Handler
 from reference_impl.policies.errors import ContractError
 from reference_impl.policies.idempotency import Ticket
 from reference_impl.policies.metadata import AnswerFacts, Usage
+from reference_impl.policies.preferences import RESPOND_ASYNC, wants_async
 from reference_impl.policies.scopes import model_scopes
 from reference_impl.services import Services
 from reference_impl.store.ledger import StoredAnswer
@@ -39,15 +41,37 @@ def operations(services: Services) -> dict[str, Handler]:
         tokens = services.engine.count((Message("user", payload["text"]),))
         refuse_over_window(tokens, model)
 
-        async def execute(ticket: Ticket | None) -> StoredAnswer:
-            return await _execute(services, exchange, payload, model, tokens, ticket)
+        async def admitted() -> None:
+            await admit(services, exchange, model, tokens)
 
-        return await once(services, exchange, payload, execute)
+        async def work(ticket: Ticket | None) -> StoredAnswer:
+            await admitted()
+            return await execute(services, exchange, payload, model, tokens, ticket)
+
+        if wants_async(exchange.headers):
+            services.policies.scopes.require(exchange, "jobs:write")
+            applied = {"Preference-Applied": RESPOND_ASYNC}
+            return await accept(
+                services, exchange, "classification", payload, model, tokens, admitted, applied
+            )
+        return await once(services, exchange, payload, work)
 
     return {"classify": classify}
 
 
-async def _execute(
+def disclosed(classifier: Classifier) -> dict[str, Any]:
+    """What a classifier says of its confidences: the method, and the calibration error where it was measured."""
+    told: dict[str, Any] = {"method": classifier.method, "calibrated": classifier.calibrated}
+    measured = classifier.calibration
+    if measured is not None:
+        told["ece"] = measured.ece
+        told["ece_samples"] = measured.samples
+        told["calibration_set"] = measured.calibration_set
+        told["calibrated_at"] = measured.calibrated_at
+    return told
+
+
+async def execute(
     services: Services,
     exchange: Exchange,
     payload: Mapping[str, Any],
@@ -55,7 +79,7 @@ async def _execute(
     tokens: int,
     ticket: Ticket | None,
 ) -> StoredAnswer:
-    await admit(services, exchange, model, tokens)
+    """Classify, and account for it. Whoever took the request on has admitted it."""
     ranked = await _rank(services, payload)
     best, *others = (_rounded(candidate) for candidate in ranked)
     threshold = payload.get("min_confidence")
@@ -68,13 +92,7 @@ async def _execute(
         )
     usage = Usage(tokens, _OUTPUT_TOKENS)
     await account(services, exchange, model, usage, operation="classify", requested=payload.get("model"))
-    extra: dict[str, Any] = {
-        "confidence": {
-            "method": services.classifier.method,
-            "calibrated": services.classifier.calibrated,
-            "threshold": REVIEW_THRESHOLD,
-        }
-    }
+    extra: dict[str, Any] = {"confidence": {**disclosed(services.classifier), "threshold": REVIEW_THRESHOLD}}
     if ticket is not None:
         extra["idempotency"] = ticket.metadata
     content = {

@@ -6,8 +6,10 @@ from typing import Any
 
 from starlette.responses import Response
 
-from reference_impl.api.classify import REVIEW_THRESHOLD
-from reference_impl.engine.classifier import CATEGORIES
+from reference_impl.api.agents import MOST_STEPS, MOST_TOOL_CALLS
+from reference_impl.api.classify import REVIEW_THRESHOLD, disclosed
+from reference_impl.api.sockets import PATH as SOCKET_PATH
+from reference_impl.engine.job_sandbox import JOB_SCENARIOS
 from reference_impl.engine.models import CURRENCY, DEFAULT_MODEL
 from reference_impl.engine.sandbox import SCENARIOS
 from reference_impl.http.answers import JSON, encode, json_answer, stored_answer
@@ -17,9 +19,12 @@ from reference_impl.oauth.keys import ALGORITHMS
 from reference_impl.policies.challenges import RESOURCE_METADATA
 from reference_impl.policies.context import STRATEGIES
 from reference_impl.policies.errors import ContractError
+from reference_impl.policies.sockets import SUBPROTOCOL
 from reference_impl.services import Services
 from reference_impl.settings import API_VERSIONS, BASE_PATH, CONTRACT_VERSION, Allowance, Settings, Tier
 from reference_impl.store.ledger import StoredAnswer
+from reference_impl.store.webhooks import EVENTS
+from reference_impl.tools import TOOLS
 from spec.errors import ERRORS, ErrorEntry
 
 
@@ -74,15 +79,35 @@ def _capabilities(services: Services) -> dict[str, Any]:
         "streaming": {"turns": True, "keep_alive_seconds": settings.keep_alive_s},
         "idempotency": {"ttl_seconds": int(settings.idempotency_ttl_s), "streams": True},
         "confidence": {
-            "method": services.classifier.method,
-            "calibrated": services.classifier.calibrated,
+            **disclosed(services.classifier),
             "review_threshold": REVIEW_THRESHOLD,
-            "categories": list(CATEGORIES),
+            "categories": list(services.classifier.categories),
         },
+        "websocket": {
+            "path": SOCKET_PATH,
+            "subprotocols": [SUBPROTOCOL],
+            "max_message_bytes": settings.max_body_bytes,
+            "idle_seconds": settings.socket_idle_s,
+            "origins": list(services.policies.sockets.origins),
+        },
+        "agents": {"max_steps": MOST_STEPS, "max_tool_calls": MOST_TOOL_CALLS, "approvals": True},
+        "tools": {"names": list(TOOLS)},
         "context": {"strategies": list(STRATEGIES), "session_ttl_seconds": settings.session_ttl_s},
         "estimation": {"exact": True},
         "usage.query": {"retention_seconds": settings.usage_retention_s},
         "sandbox": {"scenarios": list(SCENARIOS)},
+        "jobs": {
+            "retention_seconds": int(settings.job_retention_s),
+            "deadline_seconds": int(settings.job_deadline_s),
+            "cancel_seconds": 1,
+            "scenarios": list(JOB_SCENARIOS),
+        },
+        "webhooks": {
+            "events": list(EVENTS),
+            "retry_delays_seconds": list(settings.webhook_delays_s),
+            "secret_overlap_seconds": int(settings.webhook_overlap_s),
+            "networks": list(settings.webhook_networks),
+        },
         "auth": {
             "api_key": {},
             "jwt": {"algorithms": list(ALGORITHMS), "leeway_seconds": settings.auth.leeway_s},

@@ -31,12 +31,16 @@ _ABANDONED = "ABANDONED"
 
 @dataclass
 class Answer:
-    """One streamed answer under way. `failure` is set before its error event, `complete` before `done`."""
+    """One streamed answer under way. `failure` is set before its error event, `complete` before `done`.
+
+    `produced` counts the tokens generated so far.
+    """
 
     id: str
     turn: Turn
     extra: dict[str, Any] = field(default_factory=dict)
     complete: bool = False
+    produced: int = 0
     failure: ContractError | None = None
     sequence: itertools.count[int] = field(default_factory=itertools.count)
 
@@ -77,6 +81,7 @@ async def events(services: Services, exchange: Exchange, answer: Answer) -> Asyn
                     if first_token_ms is None:
                         first_token_ms = exchange.elapsed_ms
                     tokens.append(item)
+                    answer.produced += 1
                     yield write.event(
                         {
                             "type": "token",

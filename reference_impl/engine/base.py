@@ -104,11 +104,28 @@ class Engine(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Calibration:
+    """How far a classifier's confidences are from the share of right answers, and how that was measured.
+
+    `ece` is the expected calibration error (0..1) over `samples` texts that the fit has not seen;
+    `calibrated_at` is an RFC 3339 time.
+    """
+
+    ece: float
+    accuracy: float
+    samples: int
+    calibration_set: str
+    calibrated_at: str
+
+
 class Classifier(Protocol):
-    """Sorts a text into one of the published categories."""
+    """Sorts a text into one of the published categories. `calibration` None: nothing was measured."""
 
     method: str
     calibrated: bool
+    categories: tuple[str, ...]
+    calibration: Calibration | None
 
     async def rank(self, text: str) -> tuple[Candidate, ...]:
         """All categories, most probable first; the confidences add up to 1."""

@@ -35,6 +35,9 @@ SCENARIOS = (
     "fault_midstream",
     "overloaded",
     "tool_failure",
+    "tool_error",
+    "tool_loop",
+    "tool_bad_arguments",
 )
 
 _REFUSALS: dict[str, Callable[[], Exception]] = {

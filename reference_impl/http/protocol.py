@@ -1,4 +1,4 @@
-"""uvicorn's HTTP/1.1 protocol, with two things it lacks: the contract's envelope for requests that are no HTTP at all,
+"""uvicorn's protocols, with two things it lacks: the contract's envelope for requests that are no HTTP at all,
 and the client's certificate in the ASGI scope.
 """
 
@@ -9,7 +9,9 @@ import secrets
 from http import HTTPStatus
 from typing import Any, cast
 
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from reference_impl.http.answers import encode
 from reference_impl.settings import API_VERSION, BASE_PATH
@@ -66,3 +68,13 @@ class EnvelopeProtocol(HttpToolsProtocol):
     def _origin(self) -> str:
         name, port = self.server or ("localhost", None)
         return f"{self.scheme}://{name}" + (f":{port}" if port else "")
+
+
+class DenyingSockets(WebSocketsSansIOProtocol):
+    """Differs from uvicorn's in the log: an upgrade that was refused in HTTP is no handshake left incomplete."""
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Send, and take a whole denial response for the end of the handshake."""
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
+            self.handshake_complete = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +27,12 @@ class QueryParameter:
     name: str
     required: bool
     schema: jsonschema_rs.Draft202012Validator
+    whole: bool = False
+
+    def accepts(self, text: str) -> bool:
+        """Whether the text is a value; a whole number is compared as one."""
+        whole = self.whole and re.fullmatch(r"-?[0-9]{1,15}", text)
+        return self.schema.is_valid(int(text) if whole else text)
 
 
 @dataclass(frozen=True)
@@ -89,7 +96,7 @@ def check_query(operation: Operation, query: Mapping[str, list[str]]) -> dict[st
             raise _bad_query(parameter.name, "is required")
         if len(values) > 1:
             raise _bad_query(parameter.name, "is given more than once")
-        if values and not parameter.schema.is_valid(values[0]):
+        if values and not parameter.accepts(values[0]):
             raise _bad_query(parameter.name, "does not have the documented form")
         values_by_name[parameter.name] = values[0] if values else None
     return values_by_name
@@ -120,7 +127,12 @@ def _compile(
     return Operation(
         body=None if schema is None else _validator(document, schema),
         query=tuple(
-            QueryParameter(item["name"], item.get("required", False), _validator(document, item["schema"]))
+            QueryParameter(
+                item["name"],
+                item.get("required", False),
+                _validator(document, item["schema"]),
+                item["schema"].get("type") == "integer",
+            )
             for item in query
             if item["in"] == "query"
         ),
@@ -185,3 +197,25 @@ def _bad_query(name: str, what: str) -> ContractError:
     return ContractError(
         "INVALID_REQUEST", f"The query parameter {name} {what}.", param=name, details={"errors": errors}
     )
+
+
+class MessageCheck:
+    """Validates messages that name their kind in `type`; `kinds` maps a type to the name of its schema."""
+
+    def __init__(self, document: Mapping[str, Any], kinds: Mapping[str, str]) -> None:
+        self._validators = {
+            kind: _validator(document, {"$ref": f"#/components/schemas/{name}"})
+            for kind, name in kinds.items()
+        }
+
+    def __call__(self, message: Any) -> None:
+        """Raise INVALID_REQUEST with a JSON Pointer for every fault found."""
+        if not isinstance(message, dict):
+            raise invalid_request([_fault([], "is not an object")])
+        kind = message.get("type")
+        validator = self._validators.get(kind) if isinstance(kind, str) else None
+        if validator is None:
+            raise invalid_request([_fault(["type"], f"is not one of {', '.join(self._validators)}")])
+        if not validator.is_valid(message):
+            errors = list(validator.iter_errors(message))[:_MOST_ERRORS]
+            raise invalid_request([fault for error in errors for fault in _faults(error)])

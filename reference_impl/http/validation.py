@@ -55,6 +55,7 @@ class _Validated:
     def _refuse_unacceptable(self, exchange: Exchange) -> None:
         accept = exchange.headers.all("accept")
         produces = self._operation.produces
+        # An operation without a success in HTTP, such as an upgrade, has nothing to negotiate.
         if not produces or any(
             self._policies.negotiation.accepts(accept, media_type) for media_type in produces
         ):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import socket
 import sys
 from collections.abc import Sequence
@@ -16,8 +17,11 @@ from pathlib import Path
 
 import uvicorn
 
+from reference_impl.http.protocol import DenyingSockets
+from reference_impl.http.sockets import SOCKET_FRAME_LIMIT
 from reference_impl.mutants import SUBJECTS
 from reference_impl.mutants.host import Host
+from reference_impl.mutants.names import NamesAsSent
 from reference_impl.serve import CannotListenError, configure_logging, listen
 from reference_impl.settings import BASE_PATH
 
@@ -65,6 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"there is no mutant or variant '{options.only}': {', '.join(names)}\n")
         return 2
     configure_logging()
+    if not options.only:
+        # Many of these crash on purpose; who wants to see how serves one.
+        logging.disable(logging.CRITICAL)
     try:
         listener = listen(options.host, options.port)
     except CannotListenError as problem:
@@ -74,10 +81,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     line = f"ready {origin}/{options.only}{BASE_PATH}" if options.only else f"ready {origin}/subjects"
     config = uvicorn.Config(
         Host(SUBJECTS),
+        http=NamesAsSent,
         access_log=False,
         log_config=None,
         server_header=False,
-        ws="none",
+        ws=DenyingSockets,
+        ws_max_size=SOCKET_FRAME_LIMIT,
         timeout_graceful_shutdown=2,
     )
     server = _Announcing(config, line)

@@ -3,93 +3,37 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs
 
+from reference_impl.mutants.edits import (
+    drop_headers,
+    edit_metadata,
+    edit_usage,
+    error_with,
+    errors_with,
+    on_code,
+    on_status,
+    set_header,
+    to_html,
+    to_status,
+)
 from reference_impl.mutants.model import ASGIApp, mutant
-from reference_impl.mutants.wire import Answer, Headers, edit_answers, edit_heads, with_header, without
+from reference_impl.mutants.wire import Answer, Headers, edit_answers, edit_heads, without
 
-HTML = b"<!DOCTYPE html><html><head><title>Error</title></head><body><h1>Error</h1></body></html>"
 LIMITS = (b"ratelimit", b"ratelimit-policy")
 
 
-def _on(status: int, edit: Callable[[Answer], Answer]) -> Callable[[ASGIApp], ASGIApp]:
-    return edit_answers(lambda a: edit(a) if a.status == status else a)
+def key_echoed(answer: Answer) -> Answer:
+    return error_with(message=f"Bad credential {answer.asked(b'authorization').decode()}")(answer)
 
 
-def _on_code(code: str, edit: Callable[[Answer], Answer]) -> Callable[[ASGIApp], ASGIApp]:
-    def chosen(answer: Answer) -> Answer:
-        if answer.status < 400 or f'"{code}"'.encode() not in answer.body:
-            return answer
-        return edit(answer)
-
-    return edit_answers(chosen)
-
-
-def _html(answer: Answer) -> Answer:
-    headers = with_header(answer.headers, b"content-type", b"text/html; charset=utf-8")
-    return replace(answer, headers=headers, body=HTML)
-
-
-def _error(**changes: Any) -> Callable[[Answer], Answer]:
-    """Change fields of the error object; a value of ``...`` removes the field."""
-
-    def edit(answer: Answer) -> Answer:
-        if not isinstance(answer.json.get("error"), dict):  # the authorization server's errors are texts
-            return answer
-        error = {**answer.json["error"], **changes}
-        return answer.with_json({"error": {k: v for k, v in error.items() if v is not ...}})
-
-    return edit
-
-
-def _errors(**changes: Any) -> Callable[[ASGIApp], ASGIApp]:
-    edit = _error(**changes)
-    return edit_answers(lambda a: edit(a) if a.status >= 400 and a.body.startswith(b'{"error"') else a)
-
-
-def _status(status: int) -> Callable[[Answer], Answer]:
-    return lambda answer: replace(answer, status=status)
-
-
-def _drop(*names: bytes, status: int | None = None) -> Callable[[ASGIApp], ASGIApp]:
-    return edit_heads(lambda s, h: without(h, *names) if status in (None, s) else h)
-
-
-def _set(name: bytes, value: bytes, status: int | None = None) -> Callable[[ASGIApp], ASGIApp]:
-    def edit(seen: int, headers: Headers) -> Headers:
-        return with_header(headers, name, value) if status in (None, seen) else headers
-
-    return edit_heads(edit)
-
-
-def _metadata(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[ASGIApp], ASGIApp]:
-    def edit(answer: Answer) -> Answer:
-        if answer.status != 200 or b'"metadata"' not in answer.body:
-            return answer
-        body = answer.json
-        if "trace_id" not in body.get("metadata", {}):
-            return answer
-        return answer.with_json({**body, "metadata": change(body["metadata"])})
-
-    return edit_answers(edit)
-
-
-def _usage(**changes: Any) -> Callable[[ASGIApp], ASGIApp]:
-    return _metadata(lambda m: {**m, "tokens_used": {**m["tokens_used"], **changes}})
-
-
-def _key_echoed(answer: Answer) -> Answer:
-    return _error(message=f"Bad credential {answer.asked(b'authorization').decode()}")(answer)
-
-
-def _stack_trace(answer: Answer) -> Answer:
+def stack_trace(answer: Answer) -> Answer:
     trace = (
         'Traceback (most recent call last):\n  File "/srv/app/handlers/chat.py", line 41, in post\nKeyError'
     )
-    return _error(message=trace)(answer)
+    return error_with(message=trace)(answer)
 
 
 def _ids_lost_on_errors(status: int, headers: Headers) -> Headers:
@@ -147,47 +91,47 @@ def _query_key(app: ASGIApp) -> ASGIApp:
 
 
 MUTANTS = (
-    mutant("html-404", "CON-05 CON-14", "an unknown path gives an HTML page", wrap=_on(404, _html)),
-    mutant("html-429", "CON-14 RATE-06", "a limit gives an HTML page", wrap=_on(429, _html)),
-    mutant("404-for-wrong-method", "CON-28", "a wrong method gives 404", wrap=_on(405, _method_hidden)),
-    mutant("allow-missing", "CON-06", "405 without Allow", wrap=_drop(b"allow", status=405)),
-    mutant("crash-on-bad-json", "CON-09 CON-26", "malformed JSON gives 500", wrap=_on_code("INVALID_JSON", _status(500))),
-    mutant("stack-trace", "CON-15", "errors carry a stack trace", wrap=_on(404, _stack_trace)),
-    mutant("error-without-code", "ERR-01", "errors have no code", wrap=_errors(code=...)),
-    mutant("numeric-error-code", "ERR-01", "the code is a number", wrap=_errors(code=400)),
-    mutant("error-without-details", "ERR-01", "errors have no details", wrap=_errors(details=...)),
-    mutant("wrong-status-for-code", "ERR-02 ERR-13", "an unknown model gives 400", wrap=_on_code("MODEL_NOT_FOUND", _status(400))),
-    mutant("retryable-lie", "ERR-10", "every error says it is retryable", wrap=_errors(retryable=True)),
-    mutant("overflow-without-numbers", "ERR-03", "context overflow in prose only", wrap=_on_code("CONTEXT_LENGTH_EXCEEDED", _error(details={}))),
-    mutant("timeout-as-500", "ERR-07", "a timeout gives 500", wrap=_on_code("MODEL_TIMEOUT", _status(500))),
-    mutant("tool-failure-as-502", "ERR-09 ERR-02", "a failed tool gives 502", wrap=_on_code("TOOL_EXECUTION_FAILED", _status(502))),
-    mutant("filter-as-500", "ERR-05", "a filtered prompt gives 500", wrap=_on_code("CONTENT_FILTER_TRIGGERED", _status(500))),
-    mutant("low-confidence-as-500", "CONF-06 ERR-02", "low confidence gives 500", wrap=_on_code("INSUFFICIENT_CONFIDENCE", _status(500))),
-    mutant("no-challenge", "AUTH-20 AUTH-21", "401 without WWW-Authenticate", wrap=_drop(b"www-authenticate", status=401)),
-    mutant("forbidden-for-unknown-key", "AUTH-02", "a bad key gives 403", wrap=_on(401, _status(403))),
-    mutant("key-echoed", "AUTH-16", "a refused model echoes the credential", wrap=_on(404, _key_echoed)),
+    mutant("html-404", "CON-05 CON-14", "an unknown path gives an HTML page", wrap=on_status(404, to_html)),
+    mutant("html-429", "CON-14 RATE-06", "a limit gives an HTML page", wrap=on_status(429, to_html)),
+    mutant("404-for-wrong-method", "CON-28", "a wrong method gives 404", wrap=on_status(405, _method_hidden)),
+    mutant("allow-missing", "CON-06", "405 without Allow", wrap=drop_headers(b"allow", status=405)),
+    mutant("crash-on-bad-json", "CON-09 CON-26", "malformed JSON gives 500", wrap=on_code("INVALID_JSON", to_status(500))),
+    mutant("stack-trace", "CON-15", "errors carry a stack trace", wrap=on_status(404, stack_trace)),
+    mutant("error-without-code", "ERR-01", "errors have no code", wrap=errors_with(code=...)),
+    mutant("numeric-error-code", "ERR-01", "the code is a number", wrap=errors_with(code=400)),
+    mutant("error-without-details", "ERR-01", "errors have no details", wrap=errors_with(details=...)),
+    mutant("wrong-status-for-code", "ERR-02 ERR-13", "an unknown model gives 400", wrap=on_code("MODEL_NOT_FOUND", to_status(400))),
+    mutant("retryable-lie", "ERR-10", "every error says it is retryable", wrap=errors_with(retryable=True)),
+    mutant("overflow-without-numbers", "ERR-03", "context overflow in prose only", wrap=on_code("CONTEXT_LENGTH_EXCEEDED", error_with(details={}))),
+    mutant("timeout-as-500", "ERR-07", "a timeout gives 500", wrap=on_code("MODEL_TIMEOUT", to_status(500))),
+    mutant("tool-failure-as-502", "ERR-09 ERR-02", "a failed tool gives 502", wrap=on_code("TOOL_EXECUTION_FAILED", to_status(502))),
+    mutant("filter-as-500", "ERR-05", "a filtered prompt gives 500", wrap=on_code("CONTENT_FILTER_TRIGGERED", to_status(500))),
+    mutant("low-confidence-as-500", "CONF-06 ERR-02", "low confidence gives 500", wrap=on_code("INSUFFICIENT_CONFIDENCE", to_status(500))),
+    mutant("no-challenge", "AUTH-20 AUTH-21", "401 without WWW-Authenticate", wrap=drop_headers(b"www-authenticate", status=401)),
+    mutant("forbidden-for-unknown-key", "AUTH-02", "a bad key gives 403", wrap=on_status(401, to_status(403))),
+    mutant("key-echoed", "AUTH-16", "a refused model echoes the credential", wrap=on_status(404, key_echoed)),
     mutant("key-in-query", "AUTH-06", "the key is taken from the URL", wrap=_query_key),
     mutant("no-request-id-on-errors", "TRC-02", "errors have no X-Request-Id", wrap=edit_heads(_ids_lost_on_errors)),
-    mutant("constant-request-id", "TRC-04", "one request id for all", wrap=_set(b"x-request-id", b"req_1")),
-    mutant("other-id-in-error", "TRC-03", "the error names another request", wrap=_errors(request_id="req_other")),
+    mutant("constant-request-id", "TRC-04", "one request id for all", wrap=set_header(b"x-request-id", b"req_1")),
+    mutant("other-id-in-error", "TRC-03", "the error names another request", wrap=errors_with(request_id="req_other")),
     mutant("bad-traceparent-refused", "TRC-06", "an invalid traceparent gives 400", wrap=_bad_trace_refused),
-    mutant("alias-as-version", "TRC-09", "model_version echoes the alias", wrap=_metadata(lambda m: {**m, "model_version": m["model_version"].rsplit("-", 3)[0]})),
-    mutant("latency-in-microseconds", "TRC-10", "latency_ms is a thousandfold", wrap=_metadata(lambda m: {**m, "latency_ms": m["latency_ms"] * 1000 + 60000})),
-    mutant("usage-does-not-add-up", "TRC-11", "total is not input plus output", wrap=_usage(total=7)),
-    mutant("constant-usage", "TRC-13", "the input always has ten tokens", wrap=_usage(input=10)),
-    mutant("sources-null", "TRC-15", "no sources are null", wrap=_metadata(lambda m: {**m, "sources_used": None})),
-    mutant("no-api-version", "VER-02", "no API-Version header", wrap=_drop(b"api-version")),
-    mutant("no-retry-after", "RATE-02", "429 without Retry-After", wrap=_drop(b"retry-after", status=429)),
-    mutant("retry-after-zero", "RATE-03", "Retry-After: 0", wrap=_set(b"retry-after", b"0", 429)),
-    mutant("retry-after-past", "RATE-03 RATE-23", "Retry-After is a date in the past", wrap=_set(b"retry-after", b"Tue, 24 Nov 2020 12:00:00 GMT", 429)),
-    mutant("retry-after-too-short", "RATE-04 RATE-12", "Retry-After is always one second", wrap=_set(b"retry-after", b"1", 429)),
-    mutant("limit-unnamed", "RATE-06", "429 does not say which limit", wrap=_on(429, _error(details={}))),
+    mutant("alias-as-version", "TRC-09", "model_version echoes the alias", wrap=edit_metadata(lambda m: {**m, "model_version": m["model_version"].rsplit("-", 3)[0]})),
+    mutant("latency-in-microseconds", "TRC-10", "latency_ms is a thousandfold", wrap=edit_metadata(lambda m: {**m, "latency_ms": m["latency_ms"] * 1000 + 60000})),
+    mutant("usage-does-not-add-up", "TRC-11", "total is not input plus output", wrap=edit_usage(total=7)),
+    mutant("constant-usage", "TRC-13", "the input always has ten tokens", wrap=edit_usage(input=10)),
+    mutant("sources-null", "TRC-15", "no sources are null", wrap=edit_metadata(lambda m: {**m, "sources_used": None})),
+    mutant("no-api-version", "VER-02", "no API-Version header", wrap=drop_headers(b"api-version")),
+    mutant("no-retry-after", "RATE-02", "429 without Retry-After", wrap=drop_headers(b"retry-after", status=429)),
+    mutant("retry-after-zero", "RATE-03", "Retry-After: 0", wrap=set_header(b"retry-after", b"0", 429)),
+    mutant("retry-after-past", "RATE-03 RATE-23", "Retry-After is a date in the past", wrap=set_header(b"retry-after", b"Tue, 24 Nov 2020 12:00:00 GMT", 429)),
+    mutant("retry-after-too-short", "RATE-04 RATE-12", "Retry-After is always one second", wrap=set_header(b"retry-after", b"1", 429)),
+    mutant("limit-unnamed", "RATE-06", "429 does not say which limit", wrap=on_status(429, error_with(details={}))),
     mutant("limits-only-when-hit", "RATE-21", "limit headers only on 429", wrap=edit_heads(_only_when_limited)),
-    mutant("limit-syntax", "RATE-07", "RateLimit is not a structured field", wrap=_set(b"ratelimit", b"limit=5; remaining")),
-    mutant("remaining-constant", "RATE-08", "remaining never changes", wrap=_set(b"ratelimit", b'"requests";r=5;t=4, "tokens";r=400;t=4')),
-    mutant("replay-unmarked", "IDEM-02", "a replay is not marked", wrap=_drop(b"idempotency-replayed")),
+    mutant("limit-syntax", "RATE-07", "RateLimit is not a structured field", wrap=set_header(b"ratelimit", b"limit=5; remaining")),
+    mutant("remaining-constant", "RATE-08", "remaining never changes", wrap=set_header(b"ratelimit", b'"requests";r=5;t=4, "tokens";r=400;t=4')),
+    mutant("replay-unmarked", "IDEM-02", "a replay is not marked", wrap=drop_headers(b"idempotency-replayed")),
     mutant("confidence-in-percent", "CONF-01", "confidence from 0 to 100", wrap=edit_answers(lambda a: a.with_json({**a.json, "confidence": a.json["confidence"] * 100}) if a.status == 200 and b'"alternatives"' in a.body else a)),
     mutant("alternatives-unsorted", "CONF-02", "alternatives in rising order", wrap=edit_answers(lambda a: a.with_json({**a.json, "alternatives": a.json["alternatives"][::-1]}) if a.status == 200 and b'"alternatives"' in a.body else a)),
-    mutant("undeclared-status", "CON-01", "418 for an unsupported media type", wrap=_on(415, _status(418))),
+    mutant("undeclared-status", "CON-01", "418 for an unsupported media type", wrap=on_status(415, to_status(418))),
     mutant("schema-broken", "CON-02", "the message is a bare string", wrap=edit_answers(lambda a: a.with_json({**a.json, "message": "text"}) if a.status == 200 and b'"finish_reason"' in a.body else a)),
 )  # fmt: skip

@@ -53,11 +53,15 @@ class Host:
             await self._stack.aclose()
             await send({"type": "lifespan.shutdown.complete"})
             return
+        if scope["type"] == "websocket" and scope["path"].split("/")[1] not in self._subjects:
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+            return
         name, _, rest = scope["path"].removeprefix("/").partition("/")
         known = WELL_KNOWN.fullmatch(scope["path"])
         if known is not None:
             name, rest = known[2], (known[1] + known[3]).removeprefix("/")
-        if scope["type"] != "http" or name not in self._subjects:
+        if scope["type"] not in ("http", "websocket") or name not in self._subjects:
             await self._index(scope, send)
             return
         app = await self._app(name)
@@ -83,10 +87,14 @@ class Host:
                 "kind": s.kind,
                 "story": s.story,
                 "violates": list(s.violates),
+                "says": s.says,
                 "dialect": s.dialect,
                 "base_url": f"http://{host}/{s.name}{_base_path(s)}",
                 "keys": KEYS,
-                "oauth": {"token_url": f"http://{host}/{s.name}/oauth/token", **CLIENT},
+                # The metadata of the resource are those of the contract's API, not of the facade beside it.
+                "oauth": {"token_url": f"http://{host}/{s.name}/oauth/token", **CLIENT}
+                if s.dialect == "contract"
+                else None,
             }
             for s in self._subjects.values()
         ]

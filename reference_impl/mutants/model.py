@@ -21,13 +21,23 @@ def _same_app(app: ASGIApp) -> ASGIApp:
     return app
 
 
-QUICK = Settings(keep_alive_s=0.4, token_ms=4, auth=AuthSettings(leeway_s=1))
+QUICK = Settings(
+    keep_alive_s=0.4,
+    token_ms=4,
+    webhook_networks=("127.0.0.0/8",),
+    webhook_delays_s=(0.2, 1, 2, 4),
+    auth=AuthSettings(leeway_s=1),
+)
 """Fast enough to examine many servers, slow enough that a stream takes visible time."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A ``mutant`` names the requirements that it violates; a ``variant`` violates none."""
+    """A ``mutant`` names the requirements that it violates; a ``variant`` violates none.
+
+    ``says``: a regular expression that the verdict which catches a mutant must match, so that it points at the
+    defect, and not at something beside it; empty if any will do.
+    """
 
     name: str
     kind: Literal["mutant", "variant"]
@@ -37,6 +47,7 @@ class Subject:
     wrap: Callable[[ASGIApp], ASGIApp] = _same_app
     settings: Settings = QUICK
     dialect: str = "contract"
+    says: str = ""
 
 
 def mutant(
@@ -47,12 +58,13 @@ def mutant(
     policies: Callable[[Policies], Policies] = _same_policies,
     wrap: Callable[[ASGIApp], ASGIApp] = _same_app,
     dialect: str = "contract",
+    says: str = "",
 ) -> Subject:
     """A server with one deliberate defect; ``violates`` is a space-separated list of requirement ids.
 
-    ``dialect`` is the format in which the suite meets the server.
+    ``dialect`` is the format in which the suite meets the server; ``says`` as in :class:`Subject`.
     """
-    return Subject(name, "mutant", story, tuple(violates.split()), policies, wrap, dialect=dialect)
+    return Subject(name, "mutant", story, tuple(violates.split()), policies, wrap, dialect=dialect, says=says)
 
 
 def variant(

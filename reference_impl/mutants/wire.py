@@ -45,7 +45,8 @@ def with_header(headers: Headers, name: bytes, value: bytes) -> Headers:
     return [(k, value if k.lower() == name else v) for k, v in headers]
 
 
-def _is_stream(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+def is_stream(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether these are the headers of an event stream."""
     return any(k.lower() == b"content-type" and v.startswith(b"text/event-stream") for k, v in headers)
 
 
@@ -81,9 +82,9 @@ def edit_answers(edit: Callable[[Answer], Answer]) -> Callable[[ASGIApp], ASGIAp
             async def collect(message: Any) -> None:
                 if message["type"] == "http.response.start":
                     head.update(message)
-                    if _is_stream(message["headers"]):
+                    if is_stream(message["headers"]):
                         await send(message)
-                elif _is_stream(head["headers"]):
+                elif is_stream(head["headers"]):
                     await send(message)
                 else:
                     parts.append(message.get("body", b""))
@@ -127,7 +128,7 @@ def edit_streams(make: Callable[[], StreamEdit]) -> Callable[[ASGIApp], ASGIApp]
 
             async def changed(message: Any) -> None:
                 nonlocal editor, pending
-                if message["type"] == "http.response.start" and _is_stream(message.get("headers", ())):
+                if message["type"] == "http.response.start" and is_stream(message.get("headers", ())):
                     editor = make()
                 if message["type"] != "http.response.body" or editor is None:
                     await send(message)
@@ -173,6 +174,48 @@ def each_event(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[
         return before + b"data: " + json.dumps(change(value), ensure_ascii=False).encode() + b"\n\n"
 
     return each_block(rewritten)
+
+
+def edit_requests(
+    path: str, edit: Callable[[dict[str, Any]], dict[str, Any]]
+) -> Callable[[ASGIApp], ASGIApp]:
+    """Rewrite the JSON object in every request body to a path that ends in ``path``."""
+
+    def wrap(app: ASGIApp) -> ASGIApp:
+        async def wrapped(scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] != "http" or not scope["path"].endswith(path):
+                await app(scope, receive, send)
+                return
+            parts: list[bytes] = []
+            sent = False
+
+            async def changed() -> Any:
+                nonlocal sent
+                if sent:
+                    return await receive()
+                while True:
+                    message = await receive()
+                    if message["type"] != "http.request":
+                        return message
+                    parts.append(message.get("body", b""))
+                    if not message.get("more_body"):
+                        break
+                sent = True
+                return {"type": "http.request", "body": _edited(b"".join(parts), edit), "more_body": False}
+
+            await app(scope, changed, send)
+
+        return wrapped
+
+    return wrap
+
+
+def _edited(body: bytes, edit: Callable[[dict[str, Any]], dict[str, Any]]) -> bytes:
+    try:
+        value = json.loads(body)
+    except ValueError:
+        return body
+    return json.dumps(edit(value)).encode() if isinstance(value, dict) else body
 
 
 def on_status(status: int, edit: Callable[[Answer], Answer]) -> Callable[[ASGIApp], ASGIApp]:

@@ -6,18 +6,23 @@ from dataclasses import dataclass
 
 from reference_impl.oauth.keys import KeyRing, PublishedKeys
 from reference_impl.policies.auth import ApiKeys, Authenticator, BearerCredentials
+from reference_impl.policies.callbacks import Callbacks, StandardWebhooks
 from reference_impl.policies.context import ContextPolicy, HonestContext
 from reference_impl.policies.cors import Cors, SingleOrigin
+from reference_impl.policies.egress import CheckedEgress, Egress
 from reference_impl.policies.errors import Envelope, ErrorRenderer
 from reference_impl.policies.events import EventWriter, PlainEvents
 from reference_impl.policies.grants import GrantRules, StrictGrants
 from reference_impl.policies.idempotency import Idempotency, LedgerIdempotency
+from reference_impl.policies.jobs import JobRules, OwnJobs
 from reference_impl.policies.limits import FixedWindows, RateLimiter, Unlimited
 from reference_impl.policies.metadata import FullMetadata, Metadata
 from reference_impl.policies.negotiation import AcceptHeader, Negotiation
 from reference_impl.policies.parsing import BodyParser, StrictJson
 from reference_impl.policies.scopes import HeldScopes, ScopeRules
+from reference_impl.policies.sockets import OneSubprotocol, SocketPolicy
 from reference_impl.policies.tokens import AccessTokens, Issuer
+from reference_impl.policies.tools import ToolGate, Tools
 from reference_impl.policies.tracing import Tracing, W3CTracing
 from reference_impl.policies.versioning import DatedVersions, Versioning
 from reference_impl.settings import Settings
@@ -28,16 +33,21 @@ class Policies:
     """How one server behaves. Replace one with `dataclasses.replace`."""
 
     auth: Authenticator
+    callbacks: Callbacks
     context: ContextPolicy
     cors: Cors
+    egress: Egress
     errors: ErrorRenderer
     events: EventWriter
     grants: GrantRules
     idempotency: Idempotency
+    jobs: JobRules
     limits: RateLimiter
     metadata: Metadata
     negotiation: Negotiation
     parsing: BodyParser
+    sockets: SocketPolicy
+    tools: Tools
     scopes: ScopeRules
     tracing: Tracing
     versioning: Versioning
@@ -51,16 +61,21 @@ def default_policies(settings: Settings) -> Policies:
     """
     return Policies(
         auth=_bearer_credentials(settings),
+        callbacks=StandardWebhooks(settings.webhook_delays_s),
         context=HonestContext(),
         cors=SingleOrigin(settings.cors_origin),
+        egress=CheckedEgress(settings.webhook_networks),
         errors=Envelope(),
         events=PlainEvents(),
         grants=StrictGrants(),
         idempotency=LedgerIdempotency(settings.idempotency_ttl_s),
+        jobs=OwnJobs(),
         limits=FixedWindows() if settings.rate_limits else Unlimited(),
         metadata=FullMetadata(),
         negotiation=AcceptHeader(),
         parsing=StrictJson(),
+        sockets=OneSubprotocol(settings.cors_origin),
+        tools=ToolGate(),
         scopes=HeldScopes(),
         tracing=W3CTracing(),
         versioning=DatedVersions(),

@@ -121,7 +121,7 @@ def _cut(count: Count, messages: tuple[Message, ...], window: int, limit: int, w
     if wish.strategy == "summarize":
         room = min(limit - count(rest), max(_LEAST_SUMMARY, limit // _SUMMARY_SHARE))
         summary, summarized = _summary(count, [messages[index] for index in oldest_first[:least]], room)
-        leading = len(_leading_system(rest))
+        leading = len(_leading_system(rest[:-1]))  # the last message stays the last
         seen = (*rest[:leading], *summary, *rest[leading:])
     return Fitted(seen, count(seen), window, limit, wish.strategy, len(rest), least, summarized)
 

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from sqlalchemy import delete, event, select, update
@@ -15,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from reference_impl.store.tables import (
+    AGENT_RUNS,
     CODES,
     IDEMPOTENCY,
     METADATA,
@@ -44,6 +46,7 @@ class Database:
     def __init__(self, path: str) -> None:
         self.boot = uuid.uuid4().hex
         self._path = path
+        self._open: ContextVar[AsyncConnection | None] = ContextVar("transaction", default=None)
         self._engine = create_async_engine(
             f"sqlite+aiosqlite:///{path}", poolclass=AsyncAdaptedQueuePool, pool_size=1, max_overflow=0
         )
@@ -57,7 +60,7 @@ class Database:
             async with self._engine.begin() as connection:
                 await connection.run_sync(METADATA.create_all)
                 now = time.time()
-                for table in (CODES, IDEMPOTENCY, TURNS, SESSIONS, USAGE):
+                for table in (AGENT_RUNS, CODES, IDEMPOTENCY, TURNS, SESSIONS, USAGE):
                     await connection.execute(delete(table).where(table.c.expires_at <= now))
                 known = select(SESSIONS.c.id)
                 await connection.execute(
@@ -66,6 +69,10 @@ class Database:
                 await connection.execute(update(SESSIONS).values(lease=None, leased_until=None))
                 await connection.execute(
                     delete(IDEMPOTENCY).where(IDEMPOTENCY.c.status.is_(None), IDEMPOTENCY.c.boot != self.boot)
+                )
+                # Nobody knows whether the tools of a run that was cut off have acted.
+                await connection.execute(
+                    update(AGENT_RUNS).where(AGENT_RUNS.c.status == "running").values(status="failed")
                 )
         except (DBAPIError, sqlite3.Error) as problem:
             await self.close()
@@ -77,9 +84,20 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """All or nothing."""
+        """All or nothing. One that is begun inside another is a part of it.
+
+        The other must not start tasks that use the database: they would inherit it.
+        """
+        outer = self._open.get()
+        if outer is not None:
+            yield outer
+            return
         async with self._engine.begin() as connection:
-            yield connection
+            token = self._open.set(connection)
+            try:
+                yield connection
+            finally:
+                self._open.reset(token)
 
 
 def _prepare(connection: Any, _record: object) -> None:

@@ -35,6 +35,30 @@ TURNS = Table(
     Index("turns_by_expiry", "expires_at"),
 )
 
+AGENT_RUNS = Table(
+    "agent_runs",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("principal", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("state", LargeBinary, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Index("agent_runs_by_expiry", "expires_at"),
+)
+
+ENTRIES = Table(
+    "entries",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("principal", String, nullable=False),
+    Column("run_id", String, nullable=False),
+    Column("amount", String, nullable=False),
+    Column("currency", String, nullable=False),
+    Column("memo", String, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Index("entries_by_principal", "principal", "created_at"),
+)
+
 CODES = Table(
     "oauth_codes",
     METADATA,

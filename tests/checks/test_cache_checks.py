@@ -71,6 +71,7 @@ BAD = {
         ),
     ),
     "shared": (TENANT, repeated(tenant=completion("tenant", "chatcmpl-0"))),
+    "shared, renewed by no-cache": (TENANT, repeated(tenant=completion("tenant", "chatcmpl-2"))),
 }
 
 

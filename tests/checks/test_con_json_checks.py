@@ -146,6 +146,8 @@ def test_con_35_knows_no_nan() -> None:
         with pytest.raises((Violation, NotTested)) as caught:
             con.test_json_is_well_formed((answer(bad),))
         assert (caught.type is NotTested) == (bad == b"")
+        if b"NaN" in bad:
+            assert "NaN is not JSON" in str(caught.value)
 
 
 def repeated(text: str, **more: Any) -> Reading:

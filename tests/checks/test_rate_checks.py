@@ -282,7 +282,7 @@ UNDECIDED: dict[str, tuple[type[Exception], Any, Any]] = {
             answer({}, status=429, role="still", speaks="openai-chat"),
         ),
     ),
-    "busy machine": (Inconclusive, FAST, burst(ok(), refused(t_end=3.0, lag=0.5))),
+    "busy machine": (Inconclusive, FAST, burst(ok(), refused(t_end=1.5, lag=0.5))),
     "limit over": (Inconclusive, STREAM, burst(refused(), stream(event("[DONE]"), role="stream_limited"))),
     "aliases not sent": (NotOffered, ALIASES, (ok(headers={"RateLimit": '"a";r=1'}),)),
     "no limits": (NotOffered, PLAUSIBLE, (ok(headers={}),)),
@@ -307,10 +307,10 @@ def test_overload() -> None:
         return gathered("provoked_errors", answer(body, status=status, role="overloaded", headers=headers))
 
     wait = {"Retry-After": "1"}
-    assert OVERLOAD(overloaded(503, "MODEL_OVERLOADED", wait))
+    assert OVERLOAD(overloaded(503, "MODEL_OVERLOADED", wait), ())
     for defect in (overloaded(429, "RATE_LIMITED", wait), overloaded(503, "MODEL_OVERLOADED", {})):
         with pytest.raises(Violation):
-            OVERLOAD(defect)
+            OVERLOAD(defect, ())
 
 
 @given(st.text(st.characters(codec="ascii"), max_size=60))
@@ -352,3 +352,18 @@ def test_rate_05_believes_an_early_answer_only_if_it_was_early(late: float, rais
     )
     with pytest.raises(raised):
         NECESSARY(run)
+
+
+def test_rate_15_holds_a_queue_against_a_server_that_our_own_stalls_cannot_explain() -> None:
+    with pytest.raises(Violation, match="median"):
+        FAST(burst(ok(), refused(t_end=3.0, lag=0.15)))
+
+
+def test_rate_20_sees_overload_that_is_told_as_429_again_and_again() -> None:
+    """The session repeats a 429 once; both went unjudged, so that this defect could never be a finding."""
+    twice = [answer({}, status=429, role="overloaded!429") for _ in range(2)]
+    provoked = gathered("provoked_errors", *twice)
+    with pytest.raises(Violation, match="no other call was limited"):
+        OVERLOAD(provoked, (*twice, ok()))
+    with pytest.raises(Inconclusive):
+        OVERLOAD(provoked, (*twice, answer({}, status=429, role="chat")))

@@ -54,7 +54,10 @@ def test_the_contract_offers_everything() -> None:
     assert {offer.state for offer in dialect.capabilities.values()} == {"offered"}
     assert set(dialect.provocations) == {
         "slow_first_token", "slow_tokens", "model_timeout", "content_filter_input", "content_filter_output",
-        "fault_midstream", "overloaded", "tool_failure", "long", "retired_model",
+        "slow_job", "endless_job", "failing_job", "job_needs_approval", "job_misses_deadline", "job_soon_forgotten",
+        "fault_midstream", "overloaded", "tool_failure", "long", "tool_use", "tool_unknown", "tool_wrong_arguments",
+        "tool_bad_json", "tool_error", "tool_loop", "tool_terminal", "tool_action", "tool_two_actions",
+        "tool_action_fails", "tool_injection", "tool_ledger", "retired_model",
     }  # fmt: skip
 
 
@@ -63,7 +66,7 @@ def test_offers_fall_back_to_the_parent() -> None:
     assert dialect.offer("rate_limits.tokens").state == dialect.offer("rate_limits").state == "detected"
     assert dialect.offer("streaming").state == "offered"
     assert dialect.offer("streaming.turns").state == "not_offered"
-    assert dialect.offer("jobs.webhooks") == Offer("not_offered")
+    assert dialect.offer("fine_tuning.jobs") == Offer("not_offered")
 
 
 def test_core_is_always_offered(tmp_path: Path) -> None:

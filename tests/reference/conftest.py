@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from inbox import Inbox, open_inbox
 from reference_server import ReferenceServer
 
 from reference_impl.identity import AuthSettings
@@ -23,6 +24,13 @@ def reference() -> Iterator[ReferenceServer]:
 def client(reference: ReferenceServer) -> Iterator[httpx.Client]:
     """An authenticated client of the default server."""
     with reference.client() as opened:
+        yield opened
+
+
+@pytest.fixture
+def inbox() -> Iterator[Inbox]:
+    """A receiver of webhooks."""
+    with open_inbox() as opened:
         yield opened
 
 

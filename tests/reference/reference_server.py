@@ -70,6 +70,10 @@ class ReferenceServer:
         async with self.app.running():
             await self._server.serve(sockets=[self._listener])
 
+    def stop_soon(self) -> None:
+        """Begin to shut down; leaving the context waits for the end."""
+        self._server.should_exit = True
+
     def client(self, key: str | None = KEY) -> httpx.Client:
         """An HTTP client with this API key; each answer it gets is held against the description."""
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}

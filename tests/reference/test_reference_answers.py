@@ -99,7 +99,7 @@ def test_texts_are_classified(client: httpx.Client, text: str, category: str) ->
     assert category not in [other["category"] for other in body["alternatives"]]
     threshold = body["metadata"]["confidence"]["threshold"]
     assert body["requires_human_review"] is (body["confidence"] < threshold)
-    assert body["metadata"]["confidence"]["calibrated"] is False
+    assert body["metadata"]["confidence"]["calibrated"] is True
 
 
 def test_too_little_confidence_is_refused_with_the_best_candidate(client: httpx.Client) -> None:

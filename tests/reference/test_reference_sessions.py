@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from reference_server import OTHER_KEY, ReferenceServer, chat, error, events
 
@@ -269,6 +269,7 @@ MESSAGES = st.lists(
 @given(
     MESSAGES, st.integers(1, 120), st.sampled_from(["error", "truncate_oldest", "summarize"]), st.booleans()
 )
+@example([Message("system", "word " * 30), Message("system", "")], 60, "summarize", False)
 def test_what_is_seen_fits_and_what_is_told_is_true(
     messages: list[Message], limit: int, strategy: Any, keep_system: bool
 ) -> None:

@@ -34,6 +34,22 @@ def test_it_has_the_operations_of_the_contract() -> None:
         "post /classify": "classify",
         "post /chat": "chat",
         "get /chat/stream": "streamTurn",
+        "post /analyze-document": "analyzeDocument",
+        "get /jobs": "listJobs",
+        "get /jobs/{job_id}": "getJob",
+        "post /jobs/{job_id}/cancel": "cancelJob",
+        "post /jobs/{job_id}/action": "decideJobAction",
+        "get /jobs/{job_id}/events": "streamJobEvents",
+        "post /webhooks": "registerWebhook",
+        "get /webhooks": "listWebhooks",
+        "get /webhooks/{webhook_id}": "getWebhook",
+        "delete /webhooks/{webhook_id}": "deleteWebhook",
+        "post /webhooks/{webhook_id}/rotate-secret": "rotateWebhookSecret",
+        "get /chat/ws": "openChatSocket",
+        "get /tools": "listTools",
+        "post /agent/runs": "runAgent",
+        "get /agent/runs/{run_id}": "getAgentRun",
+        "post /agent/runs/{run_id}/approvals": "decideAgentRun",
         "get /models": "listModels",
         "get /models/{model_id}": "getModel",
         "post /sessions": "createSession",
@@ -59,6 +75,12 @@ def test_every_operation_says_what_it_is_for(name: str) -> None:
     assert {t["name"] for t in DOCUMENT["tags"]} >= set(operation["tags"])
 
 
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_operation_can_succeed(name: str) -> None:
+    success = {s for s in OPERATIONS[name]["responses"] if s.startswith("2")}
+    assert success or (name == "openChatSocket" and "101" in OPERATIONS[name]["responses"])
+
+
 def test_only_what_needs_no_key_is_public() -> None:
     assert {name for name, o in OPERATIONS.items() if o.get("security") == []} == PUBLIC
     assert DOCUMENT["security"] == [{"bearer": []}, {"oauth2": []}, {"oauth2": [], "mutualTLS": []}]
@@ -68,6 +90,8 @@ SCOPES = {
     "classify": ["models:*:invoke"],
     "chat": ["models:*:invoke"],
     "streamTurn": ["models:*:invoke"],
+    "runAgent": ["models:*:invoke"],
+    "decideAgentRun": ["models:*:invoke"],
     "listModels": ["models:read"],
     "getModel": ["models:read"],
     "getCaller": [],
@@ -132,6 +156,12 @@ def test_every_response_has_the_headers_that_the_contract_promises(name: str, st
 )
 def test_headers_that_a_client_must_have_to_go_on_are_required(status: int, header: str) -> None:
     having = [name for name, seen in ANSWERS if seen == status]
+    if status == 409:
+        # Where waiting helps nobody, nobody is told to wait.
+        passing = {"IDEMPOTENCY_IN_PROGRESS", "SESSION_BUSY"}
+        hopeless = [n for n in having if not passing & set(OPERATIONS[n]["x-errors"])]
+        assert not any("retry-after" in declared_headers(DOCUMENT, name, status) for name in hopeless)
+        having = [name for name in having if name not in hopeless]
     assert having
     assert all(declared_headers(DOCUMENT, name, status)[header].required for name in having)
 
@@ -143,7 +173,10 @@ def test_a_refused_media_type_may_name_the_supported_ones() -> None:
 def test_replays_are_marked_where_keys_are_taken() -> None:
     marked = {(n, s) for n, s in ANSWERS if "idempotency-replayed" in declared_headers(DOCUMENT, n, s)}
     assert {("classify", 200), ("chat", 200), ("chat", 202), ("classify", 422)} <= marked
-    assert {name for name, _ in marked} == {"classify", "chat", "createSession"}
+    assert {("analyzeDocument", 202), ("classify", 202)} <= marked
+    assert {n for n, _ in marked} == {
+        "classify", "chat", "createSession", "runAgent", "decideAgentRun", "analyzeDocument",
+    }  # fmt: skip
 
 
 def test_what_no_operation_declares_is_described_too() -> None:
@@ -158,19 +191,17 @@ def test_requests_are_closed_and_answers_are_open() -> None:
         n for n, s in DOCUMENT["components"]["schemas"].items() if s.get("additionalProperties") is False
     }
     assert closed == {
-        "ClassifyRequest",
-        "ChatRequest",
-        "ContextPolicy",
-        "Message",
-        "Sandbox",
-        "SessionRequest",
-    }
+        "ClassifyRequest", "ChatRequest", "Message", "Sandbox", "AgentRequest", "Decisions", "ChatMessage",
+        "CancelMessage", "PingMessage", "ContextPolicy", "SessionRequest", "AnalyzeDocumentRequest", "DocumentSandbox",
+        "JobDecision", "RegisterWebhookRequest",
+    }  # fmt: skip
 
 
 def test_synchronous_operations_say_how_long_they_may_take() -> None:
     declared = {name: o.get("x-max-duration-seconds") for name, o in OPERATIONS.items()}
     assert declared.pop("streamTurn") is None
-    assert declared.pop("chat") == 60
+    assert declared.pop("streamJobEvents") is None
+    assert [declared.pop(name) for name in ("chat", "runAgent", "decideAgentRun")] == [60, 60, 60]
     assert set(declared.values()) == {5}
 
 

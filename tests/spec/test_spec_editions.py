@@ -86,6 +86,7 @@ def test_every_loss_is_listed_with_a_place_in_the_document() -> None:
         "oauth2MetadataUrl",
         "summary",
         "then",
+        "webhooks",
     }
 
 

@@ -1,0 +1,213 @@
+"""Jobs: one followed from its acceptance to its end, and those that end otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+from uuid import uuid4
+
+from conformance.reading import Reading
+from conformance.registry import probe
+from conformance.session import ProbeSkipped, Session
+
+DOCUMENT = """# Invoice
+I was charged twice for one invoice. Please refund the second payment.
+
+# Login
+My password does not work any more and my account is locked.
+
+# Delivery
+The parcel has not arrived, and the tracking page shows an old address.
+
+# Thanks
+That is all for today.
+"""
+OPEN = ("queued", "processing", "requires_action")
+UNKNOWN_JOB = "job_00000000000000000000000000000000"
+JOBS = ("submit_job", "get_job")
+
+INTERVAL = 0.2
+"""Seconds between two polls. More often than Retry-After asks, but never many times: the trace is the evidence."""
+
+POLLS = 14
+
+
+@probe(calls=POLLS + 7, operations=JOBS, tokens=300)
+async def job_run(session: Session) -> None:
+    """A job submitted, followed by polling and by its events at once, and asked about after its end."""
+    key, slow = f"aiconform-{uuid4().hex}", session.dialect.provocations.get("slow_job", {})
+    wanted: dict[str, Any] = {"document": DOCUMENT, "idempotency_key": key, **slow}
+    submitted = await session.call("submit_job", "submitted", **wanted)
+    job = _job_id(submitted)
+    path = _path(session, submitted.header("location"))
+    if path is not None:
+        await session.raw("GET", path, "located")
+    has_events = "job_events" in session.dialect.operations
+    events, last = await asyncio.gather(
+        session.call("job_events", "events", job_id=job) if has_events else _nothing(),
+        _poll(session, job, "poll", lambda status: status not in OPEN, POLLS),
+    )
+    await session.call("submit_job", "resubmitted", **wanted)
+    tag = last.header("etag")
+    if tag:
+        await session.call("get_job", "unchanged", job_id=job, headers={"If-None-Match": tag})
+    seen = [] if events is None else [e.id for e in events.exchange.sse.events if e.id]
+    if len(seen) > 2:
+        session.notes["resumed_after"] = seen[1]
+        await session.call("job_events", "resumed", job_id=job, headers={"Last-Event-ID": seen[1]})
+    if "cancel_job" in session.dialect.operations:
+        await session.call("cancel_job", "cancel_ended", job_id=job)
+
+
+@probe(calls=9, operations=(*JOBS, "cancel_job"), tokens=200)
+async def job_cancelled(session: Session) -> None:
+    """A long job cancelled while it runs, twice; and looked at again once it could have gone on."""
+    endless = session.need_provocation("endless_job")
+    job = _job_id(await session.call("submit_job", "submitted", document=DOCUMENT, **endless))
+    await _poll(session, job, "before", lambda status: status != "queued", 4)
+    await session.call("cancel_job", "cancel", job_id=job)
+    await session.call("cancel_job", "cancel_again", job_id=job)
+    after = await session.call("get_job", "after", job_id=job)
+    if after.facts["job.status"].value in OPEN:
+        await asyncio.sleep(1)
+    await session.call("get_job", "after", job_id=job)
+    if after.ok:
+        await asyncio.sleep(2)
+        await session.call("get_job", "later", job_id=job)
+
+
+@probe(calls=12, operations=JOBS, tokens=200)
+async def job_ends(session: Session) -> None:
+    """A job that fails, and one that misses its deadline."""
+    names = [n for n in ("failing_job", "job_misses_deadline") if n in session.dialect.provocations]
+    if not names:
+        session.need_provocation("failing_job")
+
+    async def one(name: str) -> None:
+        provoked = session.dialect.provocations[name]
+        submitted = await session.call("submit_job", f"{name}.submitted", document=DOCUMENT, **provoked)
+        await _poll(session, _job_id(submitted), f"{name}.poll", lambda status: status not in OPEN, 5)
+
+    await asyncio.gather(*(one(name) for name in names))
+
+
+@probe(calls=10, operations=(*JOBS, "job_action"), tokens=200)
+async def job_waits(session: Session) -> None:
+    """A job that waits for an approval: a wrong one, then the right one, then to its end."""
+    waiting = session.need_provocation("job_needs_approval")
+    job = _job_id(await session.call("submit_job", "submitted", document=DOCUMENT, **waiting))
+    last = await _poll(session, job, "poll", lambda s: s not in ("queued", "processing"), 3)
+    action = last.body.get("required_action") if isinstance(last.body, dict) else None
+    known = action.get("id") if isinstance(action, dict) else None
+    if not isinstance(known, str):
+        raise ProbeSkipped("the job did not come to wait for an action with an id")
+    await session.call("job_action", "wrong", job_id=job, action_id="act_none", decision="approve")
+    await session.call("job_action", "approved", job_id=job, action_id=known, decision="approve")
+    await _poll(session, job, "poll", lambda status: status not in OPEN, 3)
+
+
+@probe(calls=4, operations=JOBS, tokens=100)
+async def job_forgotten(session: Session) -> None:
+    """A job whose result is kept for a moment only, asked for after that."""
+    brief = session.need_provocation("job_soon_forgotten")
+    job = _job_id(await session.call("submit_job", "submitted", document=DOCUMENT, **brief))
+    await asyncio.sleep(0.1)
+    await session.call("get_job", "kept", job_id=job)
+    await asyncio.sleep(1)
+    await session.call("get_job", "forgotten", job_id=job)
+
+
+@probe(calls=3, operations=JOBS, tokens=0)
+async def job_refused(session: Session) -> None:
+    """Work that cannot be begun, and a job that nobody posted."""
+    await session.call("submit_job", "no_document")
+    await session.call("submit_job", "wrong_type", document=7)
+    await session.call("get_job", "unknown", job_id=UNKNOWN_JOB)
+
+
+@probe(calls=6, operations=(*JOBS, "cancel_job"), tokens=100)
+async def job_foreign(session: Session) -> None:
+    """A job of one principal in the hands of another, and what its owner sees afterwards."""
+    session.need_key("other")
+    slow = session.dialect.provocations.get("endless_job", {})
+    job = _job_id(await session.call("submit_job", "submitted", document=DOCUMENT, **slow))
+    await session.call("get_job", "foreign_get", principal="other", job_id=job)
+    await session.call("cancel_job", "foreign_cancel", principal="other", job_id=job)
+    if "job_events" in session.dialect.operations:
+        await session.call("job_events", "foreign_events", principal="other", job_id=job)
+    await session.call("get_job", "owner", job_id=job)
+    await session.call("cancel_job", "owner_cancel", job_id=job)
+
+
+LISTED = 3
+PAGES = 8
+
+
+@probe(calls=LISTED + PAGES + 4, operations=("submit_job", "list_jobs"), tokens=100)
+async def job_list(session: Session) -> None:
+    """Three jobs, listed in pages of two until all are found; a filter; and a limit and a cursor that are wrong."""
+    posted = [await session.call("submit_job", "posted", document="Thanks.") for _ in range(LISTED)]
+    wanted = {_job_id(reading) for reading in posted}
+    cursor: str | None = None
+    for _ in range(PAGES):
+        page = await session.call("list_jobs", "page", limit=2, cursor=cursor)
+        body = page.body if isinstance(page.body, dict) else {}
+        wanted -= set(listed(page))
+        cursor = body.get("next_cursor")
+        if not isinstance(cursor, str) or not wanted:
+            break
+    await session.call("list_jobs", "end", limit=100)
+    await session.call("list_jobs", "filtered", limit=5, status="complete")
+    await session.call("list_jobs", "limit_too_large", limit=1_000_000)
+    await session.call("list_jobs", "cursor_unknown", cursor="no-such-cursor")
+
+
+@probe(calls=4, operations=("classify", "get_job"), tokens=40)
+async def respond_async(session: Session) -> None:
+    """A classification for which the caller prefers not to wait (RFC 7240)."""
+    answer = await session.call(
+        "classify", "preferred", text="Where is my parcel?", headers={"Prefer": "respond-async"}
+    )
+    if answer.status == 202:
+        await _poll(session, _job_id(answer), "poll", lambda status: status not in OPEN, 3)
+
+
+def listed(page: Reading) -> list[str]:
+    """The ids of a page, in its order."""
+    data = page.body.get("data") if isinstance(page.body, dict) else None
+    items = data if isinstance(data, list) else []
+    return [str(item.get("job_id")) for item in items if isinstance(item, dict)]
+
+
+async def _poll(session: Session, job: str, role: str, enough: Callable[[str], bool], most: int) -> Reading:
+    """Ask for a job until its status is enough, but only so often."""
+    while True:
+        reading = await session.call("get_job", role, job_id=job)
+        most -= 1
+        if most == 0 or not reading.ok or enough(str(reading.facts["job.status"].value)):
+            return reading
+        await asyncio.sleep(INTERVAL)
+
+
+def _job_id(submitted: Reading) -> str:
+    found = submitted.facts["job.id"]
+    if not submitted.ok or not isinstance(found.value, str):
+        raise ProbeSkipped(f"the work was answered {submitted.status} without a job id")
+    return found.value
+
+
+def _path(session: Session, location: str | None) -> str | None:
+    """Where a Location leads, below the base URL."""
+    if not location:
+        return None
+    base = urlsplit(session.target.base_url)
+    found = urlsplit(urljoin(session.target.base_url, location))
+    inside = found[:2] == base[:2] and found.path.startswith(f"{base.path}/") and "/../" not in found.path
+    query = f"?{found.query}" if found.query else ""
+    return found.path.removeprefix(base.path) + query if inside else None
+
+
+async def _nothing() -> None:
+    return None

@@ -1,0 +1,1 @@
+"""The benchmark: our own error and capacity against the known schedule, beside other clients, in one run."""

@@ -1,0 +1,144 @@
+"""A log-linear histogram that loses less than 0.1 % and can be merged: what is pooled is what one would have.
+
+Locust's own statistics round to two digits (1 ms below 100 ms, 100 ms below 10 s), too coarse for a stream.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+DIGITS = 10
+"""Binary digits kept: values up to 2047 are exact, larger ones lose less than 1 part in 1024."""
+
+COARSE = 5
+"""Enough for a point in a plot (3 %), in a fraction of the memory."""
+
+UNIT = 1e-6
+"""Seconds of one count: a microsecond."""
+
+
+class Histogram:
+    """Times in seconds, kept in microseconds. ``count``, ``total`` (seconds), ``low`` and ``high`` are exact.
+
+    ``digits`` binary digits of a value are kept: up to ``2 ** (digits + 1)`` microseconds it is exact.
+    """
+
+    __slots__ = ("buckets", "count", "digits", "high", "low", "total")
+
+    def __init__(self, digits: int = DIGITS) -> None:
+        self.digits = digits
+        self.buckets: Counter[int] = Counter()
+        self.count = 0
+        self.total = 0.0
+        self.low = float("inf")
+        self.high = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Record one time; a negative one (a clock that steps) counts as 0."""
+        if seconds < 0.0:
+            seconds = 0.0
+        value = int(seconds * 1e6 + 0.5)
+        digits = self.digits + 1
+        if value >> digits:
+            shift = value.bit_length() - digits
+            value = (shift << digits) + (value >> shift)
+        self.buckets[value] += 1
+        self.count += 1
+        self.total += seconds
+        if seconds < self.low:
+            self.low = seconds
+        if seconds > self.high:
+            self.high = seconds
+
+    def extend(self, times: Iterable[float]) -> None:
+        for seconds in times:
+            self.add(seconds)
+
+    def merge(self, other: Histogram) -> None:
+        """Take in another one of the same digits; afterwards it is as if its times had been recorded here."""
+        self.buckets.update(other.buckets)
+        self.count += other.count
+        self.total += other.total
+        self.low, self.high = min(self.low, other.low), max(self.high, other.high)
+
+    def quantile(self, share: float) -> float:
+        """The value below which ``share`` (0 to 1) of all lie, by nearest rank; 0.0 if there are none."""
+        return self.quantiles((share,))[0]
+
+    def quantiles(self, shares: Iterable[float]) -> list[float]:
+        """Several quantiles with one pass; ``shares`` in any order."""
+        wanted = list(shares)
+        if not self.count:
+            return [0.0] * len(wanted)
+        ranks = sorted({self._rank(share) for share in wanted})
+        found: dict[int, float] = {}
+        seen = 0
+        waiting = iter(ranks)
+        rank = next(waiting, None)
+        for bucket in sorted(self.buckets):
+            seen += self.buckets[bucket]
+            while rank is not None and seen >= rank:
+                found[rank] = min(max(self._middle(bucket), self.low), self.high)
+                rank = next(waiting, None)
+        return [found[self._rank(share)] for share in wanted]
+
+    def _rank(self, share: float) -> int:
+        return max(1, min(self.count, -int(-share * self.count // 1)))
+
+    @property
+    def mean(self) -> float:
+        return self.total / self.count if self.count else 0.0
+
+    def share_below(self, seconds: float) -> float:
+        """The share of all that is at most ``seconds``; 1.0 if there are none."""
+        if not self.count:
+            return 1.0
+        return sum(n for b, n in self.buckets.items() if self._middle(b) <= seconds) / self.count
+
+    def points(self) -> list[tuple[float, int]]:
+        """``(seconds, how often)`` of every bucket."""
+        return [(self._middle(bucket), n) for bucket, n in sorted(self.buckets.items())]
+
+    def plain(self) -> dict[str, Any]:
+        """As plain data, for a message or a file."""
+        return {
+            "digits": self.digits,
+            "buckets": [[b, n] for b, n in sorted(self.buckets.items())],
+            "total": self.total,
+            "low": self.low if self.count else 0.0,
+            "high": self.high,
+        }
+
+    @classmethod
+    def of_plain(cls, data: Mapping[str, Any]) -> Histogram:
+        """The histogram that :meth:`plain` described."""
+        histogram = cls(int(data["digits"]))
+        histogram.buckets = Counter({int(b): int(n) for b, n in data["buckets"]})
+        histogram.count = sum(histogram.buckets.values())
+        histogram.total, histogram.high = float(data["total"]), float(data["high"])
+        histogram.low = float(data["low"]) if histogram.count else float("inf")
+        return histogram
+
+    def bars(self, number: int) -> list[tuple[float, float, int]]:
+        """``(from, to, count)`` of at most ``number`` bars of equal width between the 0th and 99.9th percentile."""
+        if not self.count:
+            return []
+        low, high = self.low, max(self.quantile(0.999), self.low + UNIT)
+        width = (high - low) / number
+        counts = [0] * number
+        for bucket, n in self.buckets.items():
+            value = min(self._middle(bucket), self.high)
+            if value <= high:
+                counts[min(number - 1, max(0, int((value - low) / width)))] += n
+        return [(low + i * width, low + (i + 1) * width, n) for i, n in enumerate(counts)]
+
+    def _middle(self, bucket: int) -> float:
+        """The middle of a bucket in seconds."""
+        digits = self.digits + 1
+        shift = bucket >> digits
+        if shift == 0:
+            return bucket / 1e6
+        mantissa = bucket & ((1 << digits) - 1)
+        return ((mantissa << shift) + (1 << shift) / 2) / 1e6

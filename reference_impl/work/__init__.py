@@ -1,0 +1,1 @@
+"""What the server does when nobody is waiting on a connection: jobs, and webhook deliveries."""

@@ -1,0 +1,116 @@
+"""The loops of one server that take due work from the database, do it, and sleep until there is more."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+
+from reference_impl.services import Services
+from reference_impl.store.jobs import LEASE_S
+from reference_impl.work.courier import deliver
+from reference_impl.work.perform import perform
+
+_log = logging.getLogger("aiconform.reference")
+
+_LONGEST_SLEEP_S = 30.0
+_AFTER_A_FAULT_S = 1.0
+_HOUSEKEEPING_S = 60.0
+_SETTLED_FOR_S = 86_400.0
+
+
+class Workers:
+    """Started with the server and stopped with it; what they leave unfinished, the next start takes over."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._loops: list[asyncio.Task[None]] = []
+        self._work: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Take over what a process before this one left, and begin."""
+        services = self._services
+        await services.jobs.recover()
+        await services.outbox.recover()
+        self._loops = [
+            asyncio.create_task(loop)
+            for loop in (
+                self._serve(services.wakeups.jobs, self._take_jobs, services.jobs.next_deadline),
+                self._serve(services.wakeups.deliveries, self._take_deliveries, services.outbox.next_due),
+                self._every(LEASE_S / 3, services.jobs.extend),
+                self._every(_HOUSEKEEPING_S, self._tidy),
+            )
+        ]
+
+    async def stop(self) -> None:
+        """Stop at once. Every step is a transaction, so there is nothing to wait for."""
+        tasks = [*self._loops, *self._work]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _serve(
+        self,
+        wakeup: asyncio.Event,
+        take: Callable[[], Awaitable[None]],
+        next_due: Callable[[], Awaitable[float | None]],
+    ) -> None:
+        while True:
+            wakeup.clear()
+            try:
+                await take()
+                due = await next_due()
+                sleep_s = _LONGEST_SLEEP_S if due is None else min(_LONGEST_SLEEP_S, due - time.time())
+            except Exception:  # noqa: BLE001 - a fault of the database must not end the loop
+                _log.exception("background work failed; it is tried again")
+                sleep_s = _AFTER_A_FAULT_S
+            try:
+                async with asyncio.timeout(max(0.02, sleep_s)):
+                    await wakeup.wait()
+            except TimeoutError:
+                pass
+
+    async def _take_jobs(self) -> None:
+        services = self._services
+        for job_id in await services.jobs.expire_overdue():
+            services.wakeups.stop_work(job_id)
+            services.wakeups.job_changed(job_id)
+        while len(self._work) < services.settings.background_tasks:
+            job = await services.jobs.lease()
+            if job is None:
+                return
+            services.wakeups.job_changed(job.id)
+            services.wakeups.working(job.id, self._start(perform(services, job)))
+
+    async def _take_deliveries(self) -> None:
+        while len(self._work) < 2 * self._services.settings.background_tasks:
+            delivery = await self._services.outbox.lease()
+            if delivery is None:
+                return
+            self._start(deliver(self._services, delivery))
+
+    def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._work.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._work.discard(task)
+        self._services.wakeups.jobs.set()
+        self._services.wakeups.deliveries.set()
+        if not task.cancelled() and (failure := task.exception()) is not None:
+            _log.error("background work ended with a fault", exc_info=failure)
+
+    async def _tidy(self) -> None:
+        await self._services.jobs.forget_expired()
+        await self._services.outbox.forget(_SETTLED_FOR_S)
+
+    async def _every(self, seconds: float, act: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await act()
+            except Exception:  # noqa: BLE001 - as above
+                _log.exception("background work failed; it is tried again")
+            await asyncio.sleep(seconds)
