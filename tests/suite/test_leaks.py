@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from conformance.evidence import Chunk, Exchange, Sent
-from conformance.gather import _leaks
+from conformance.gather import leaking
 
 KEY = "sk-demo-key"
 BEARER = ("Authorization", f"Bearer {KEY}")
@@ -24,15 +24,15 @@ ECHO_HEADER = {"headers": (("X-Echo", KEY),)}
 
 @pytest.mark.parametrize("answer", [ECHO_BODY, ECHO_HEADER])
 def test_a_repeated_credential_is_a_leak(answer: dict[str, Any]) -> None:
-    assert _leaks([exchange(**answer)], [KEY], []) == ["x0001"]
+    assert leaking([exchange(**answer)], [KEY], []) == ["x0001"]
 
 
 @pytest.mark.parametrize("answer", [ECHO_BODY, ECHO_HEADER])
 def test_what_the_request_also_said_openly_is_none(answer: dict[str, Any]) -> None:
     elsewhere = exchange(sent=(BEARER, ("X-Client-Request-Id", KEY)), **answer)
     in_body = exchange(body=f'{{"user": "{KEY}"}}'.encode(), **answer)
-    assert _leaks([elsewhere, in_body], [KEY], []) == []
+    assert leaking([elsewhere, in_body], [KEY], []) == []
 
 
 def test_another_header_for_the_credential_is_no_excuse() -> None:
-    assert _leaks([exchange(sent=(("x-api-key", KEY),), **ECHO_BODY)], [KEY], []) == ["x0001"]
+    assert leaking([exchange(sent=(("x-api-key", KEY),), **ECHO_BODY)], [KEY], []) == ["x0001"]
