@@ -29,7 +29,7 @@ LIMITS = (
         for what in ("limit", "remaining", "reset")
     ),
 )
-_NAMES = {"Poll-After": "Retry-After"}
+_NAMES = {"Poll-After": "Retry-After", "ScopeChallenge": "WWW-Authenticate"}
 """Components that describe a header of another name: what is required in one place may be optional in another."""
 _ORIGIN = "https://api.example.com/api/v1"
 _REQUEST_ID = "req_6f1c0e3a9d2b4c58"

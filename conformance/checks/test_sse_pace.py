@@ -52,7 +52,8 @@ def test_a_silent_stream_sends_keep_alives(exchanges: tuple[Reading, ...], strea
         )
     due = float(stream_silent.notes.get("keep_alive_seconds", KEEP_ALIVE))
     silence, lag = longest_silence(provoked), provoked.exchange.lag
-    if due + NETWORK < silence <= KEEP_ALIVE and lag > BUSY:
+    # What one stall of ours can explain, and a stall of the server's beside it on the same busy machine.
+    if lag > BUSY and due + NETWORK < silence <= min(KEEP_ALIVE, due + NETWORK + 2 * lag):
         raise Inconclusive(f"{silence:.1f} s without a byte, but this machine stalled for {lag:.1f} s itself")
     expect(
         silence <= due + NETWORK,

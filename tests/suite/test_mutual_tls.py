@@ -22,10 +22,10 @@ class Unbound(AccessTokens):
     def bound_here(self, exchange, claims):
         return True
 
-def create(settings):
+def create(settings, **more):
     policies = default_policies(settings)
     auth = replace(policies.auth, tokens=Unbound(**vars(policies.auth.tokens)))
-    return app.create_app(settings, replace(policies, auth=auth))
+    return app.create_app(settings, replace(policies, auth=auth), **more)
 
 command.create_app = create
 sys.exit(command.main(sys.argv[1:]))
