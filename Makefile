@@ -13,7 +13,7 @@ CASES ?=
 ROUNDS ?= 20
 SECONDS ?= 60
 
-.PHONY: help check serve test lint selftest soak fuzz bench bench-load soak-load lock editions mutants interop clean
+.PHONY: help check serve test test-slow lint selftest soak fuzz bench bench-load soak-load lock editions mutants interop clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,11 +35,14 @@ endif
 serve: $(STAMP) ## serve the reference on port 8000
 	$(BIN)/aiconform serve --port 8000
 
-test: $(STAMP) ## run all tests with branch coverage
+test: $(STAMP) ## run the tests with branch coverage
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n $(WORKERS) --dist worksteal
+	$(BIN)/coverage run -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --skip-covered --sort=cover | tail -n 40
+
+test-slow: $(STAMP) ## run the tests that wait for whole runs: hostile targets, CI templates
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m slow
 
 selftest: $(STAMP) ## prove the checks: mutants killed, variants not flagged
 	$(BIN)/aiconform selftest --json selftest.json --html selftest.html

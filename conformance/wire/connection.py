@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class ConnectError(Exception):
-    """No usable connection; ``kind`` is ``connect`` or ``tls``, the message one line."""
+    """No usable connection; ``kind`` is ``connect``, ``reset`` or ``tls``, the message one line."""
 
     def __init__(self, kind: FailureKind, detail: str) -> None:
         self.kind: FailureKind = kind
@@ -124,6 +124,7 @@ async def connect(host: str, port: int) -> Connection:
     except (OSError, UnicodeError) as error:
         raise ConnectError("connect", f"the name '{host}' cannot be resolved: {explain(error)}") from None
     problem = "no address"
+    failed: FailureKind = "connect"
     for n, (family, kind, protocol, _, address) in enumerate(found, 1):
         sock = socket.socket(family, kind, protocol)
         try:
@@ -134,12 +135,14 @@ async def connect(host: str, port: int) -> Connection:
         except OSError as error:  # an elapsed timeout is one
             sock.close()
             problem = explain(error)
+            # Somebody listens, and hung up before our side knew that it was connected.
+            failed = "reset" if isinstance(error, ConnectionResetError) else "connect"
         except BaseException:
             sock.close()
             raise
         else:
             return Connection(sock)
-    raise ConnectError("connect", f"cannot connect to {host} port {port}: {problem}")
+    raise ConnectError(failed, f"cannot connect to {host} port {port}: {problem}")
 
 
 def explain(error: Exception) -> str:

@@ -17,6 +17,8 @@ from xml.etree.ElementTree import fromstring
 import pytest
 import yaml
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 ACTION = ROOT / "action.yml"
 GITLAB = ROOT / "templates" / "aiconform.gitlab-ci.yml"

@@ -15,6 +15,8 @@ from typing import ClassVar
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 SERVERS = Path(__file__).parents[1] / "hostile" / "servers.py"
 LONGEST = 60.0
 MEMORY = 300 * 1024  # KiB

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from standardwebhooks import Webhook
 
+from conformance.dialects.model import load_dialect
 from conformance.session import ProbeSkipped, Run, Session
 from conformance.target import Target, TargetError
 from conformance.wire import receiver as module
@@ -93,7 +94,7 @@ def test_where_the_receiver_is_announced(
     target = Target.create(base, "contract", callback_url=callback, callback_port=port)
 
     async def scenario() -> str:
-        session = Session(Run(target, None, None), "probe")  # type: ignore[arg-type]
+        session = Session(Run(target, load_dialect("contract"), None), "probe")  # type: ignore[arg-type]
         async with session.receiver() as receiver:
             return receiver.url("/x")
 
@@ -101,7 +102,8 @@ def test_where_the_receiver_is_announced(
 
 
 def test_a_remote_target_needs_to_be_told_the_way_back() -> None:
-    session = Session(Run(Target.create("https://api.example/v1", "contract"), None, None), "probe")  # type: ignore[arg-type]
+    target = Target.create("https://api.example/v1", "contract")
+    session = Session(Run(target, load_dialect("contract"), None), "probe")  # type: ignore[arg-type]
     with pytest.raises(ProbeSkipped, match="--callback-url"):
         session.receiver()
 
