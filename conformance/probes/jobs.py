@@ -93,7 +93,7 @@ async def job_ends(session: Session) -> None:
     await asyncio.gather(*(one(name) for name in names))
 
 
-@probe(calls=10, operations=(*JOBS, "job_action"), tokens=200)
+@probe(calls=15, operations=(*JOBS, "job_action"), tokens=200)
 async def job_waits(session: Session) -> None:
     """A job that waits for an approval: a wrong one, then the right one, then to its end."""
     waiting = session.need_provocation("job_needs_approval")
@@ -105,7 +105,7 @@ async def job_waits(session: Session) -> None:
         raise ProbeSkipped("the job did not come to wait for an action with an id")
     await session.call("job_action", "wrong", job_id=job, action_id="act_none", decision="approve")
     await session.call("job_action", "approved", job_id=job, action_id=known, decision="approve")
-    await _poll(session, job, "poll", lambda status: status not in OPEN, 3)
+    await _poll(session, job, "poll", lambda status: status not in OPEN, 8)
 
 
 @probe(calls=4, operations=JOBS, tokens=100)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from collections.abc import Mapping, Sequence
@@ -71,7 +72,9 @@ class Entry:
                 await self._app(scope, receiving, sending)
         except ClientDisconnect:
             return
-        except Exception as problem:
+        except (Exception, asyncio.CancelledError) as problem:
+            if isinstance(problem, asyncio.CancelledError) and _is_ours():
+                raise
             if started:
                 # Too late for an error answer: breaking the connection is the only honest signal left.
                 _log.exception("request %s broke after its answer had begun", exchange.request_id)
@@ -129,7 +132,7 @@ class Entry:
         await send({"type": "http.response.start", "status": 204, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
 
-    async def _explain(self, problem: Exception, exchange: Exchange) -> ContractError:
+    async def _explain(self, problem: BaseException, exchange: Exchange) -> ContractError:
         if isinstance(problem, ContractError):
             return problem
         known = self._framework_error(problem, exchange)
@@ -144,7 +147,7 @@ class Entry:
             return refusal if refusal.status == 429 else known
         return known
 
-    def _framework_error(self, problem: Exception, exchange: Exchange) -> ContractError | None:
+    def _framework_error(self, problem: BaseException, exchange: Exchange) -> ContractError | None:
         """A refusal by Starlette or Connexion in the contract's words, or None if it is no refusal."""
         if isinstance(problem, HTTPException) and problem.status_code == 404:
             gone = self._retired.get(exchange.path)
@@ -178,6 +181,12 @@ def _gone(operation: Mapping[str, str], exchange: Exchange) -> ContractError:
         details={"retired_at": operation["retired_at"], "successor": successor},
         headers={"Link": f'<{successor}>; rel="successor-version"'},
     )
+
+
+def _is_ours() -> bool:
+    """Whether this very request is being cancelled; otherwise a cancelled part of it failed, as any part may."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 def _not_found() -> ContractError:

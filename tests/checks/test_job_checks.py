@@ -199,7 +199,7 @@ BAD: dict[str, tuple[str, tuple[Any, ...]]] = {
     ),
     "any decision": ("JOB-24", (waits(wrong=shown("wrong", "processing", operation="job_action")),)),
     "no decision": ("JOB-24", (waits(approved=refusal("approved", 409, "JOB_NOT_WAITING", "job_action")),)),
-    "waits for ever": ("JOB-24", (waits(poll__2=shown("poll", "processing", 0.2)),)),
+    "waits for ever": ("JOB-24", (waits(poll__2=shown("poll", "requires_action", 0.2)),)),
     "waits for nothing": (
         "JOB-24",
         (waits(poll__1=shown("poll", "requires_action", body={"required_action": ...})),),
@@ -228,6 +228,7 @@ UNDECIDED: dict[str, tuple[str, tuple[Any, ...], type[Exception]]] = {
         Inconclusive,
     ),
     "never waited": ("JOB-24", (waits(poll__1=None),), Inconclusive),
+    "still at work": ("JOB-24", (waits(poll__2=shown("poll", "processing", 0.2)),), Inconclusive),
     "nothing failed": (
         "JOB-11",
         (ended(failed=shown("failing_job.poll", "processing", 0.3)), CONTRACT),
