@@ -13,24 +13,28 @@ Body = dict[str, Any]
 
 
 def _classified(change: Callable[[Body], Body]) -> Callable[[ASGIApp], ASGIApp]:
-    """Rewrite every classification."""
+    """Rewrite every classification, also one that is the result of a job."""
 
     def edit(answer: Answer) -> Answer:
-        if (
-            answer.status != 200
-            or b'"requires_human_review"' not in answer.body
-            or b'"openapi"' in answer.body
-        ):
+        if answer.status != 200 or not isinstance(answer.json, dict):
             return answer
-        return answer.with_json(change(answer.json))
+        body = answer.json
+        if "requires_human_review" in body:
+            return answer.with_json(change(body))
+        result = body.get("result")
+        if isinstance(result, dict) and "requires_human_review" in result:
+            return answer.with_json({**body, "result": change(result)})
+        return answer
 
     return edit_answers(edit)
 
 
 def _block(**changes: Any) -> Callable[[Body], Body]:
-    """Change `metadata.confidence`; a value of ``...`` removes the field."""
+    """Change `metadata.confidence`, where there is one; a value of ``...`` removes the field."""
 
     def change(body: Body) -> Body:
+        if "confidence" not in body.get("metadata", {}):
+            return body
         block = {**body["metadata"]["confidence"], **changes}
         kept = {k: v for k, v in block.items() if v is not ...}
         return {**body, "metadata": {**body["metadata"], "confidence": kept}}
