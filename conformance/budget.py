@@ -18,7 +18,12 @@ OVERHEAD = 32
 UNLIMITED_OUTPUT = 1024
 """Tokens reserved for the answer to a call that limits it by nothing."""
 
-GENERATING = frozenset({"chat", "chat_stream", "chat_deferred", "turn_stream", "classify"})
+GENERATING = frozenset(
+    {
+        *("chat", "chat_stream", "chat_deferred", "turn_stream", "chat_socket", "classify"),
+        *("submit_job", "agent_run", "agent_decide"),
+    }
+)
 """Operations that make a model work; the others cost no tokens."""
 
 

@@ -15,7 +15,8 @@ from conformance.dialects.model import Dialect
 from conformance.evidence import AUTHORIZATION_SERVER, Evidence, Exchange, ProbeRecord
 from conformance.offers import not_offered
 from conformance.registry import CHECKS, PROBES, Check, Probe
-from conformance.session import NO_CLIENT, ProbeSkipped, Run, RunStopped, Session
+from conformance.run import Run, RunStopped
+from conformance.session import NO_CLIENT, ProbeSkipped, Session
 from conformance.target import Target
 from conformance.wire.http import Wire
 from conformance.wire.redact import CREDENTIAL_HEADERS, redact_evidence

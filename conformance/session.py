@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import itertools
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,24 +14,16 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from conformance.budget import Ledger, OverBudget, Share, most_of
+from conformance.budget import GENERATING, Share, most_of
 from conformance.dialects.model import Dialect
 from conformance.dialects.request import UnsupportedOperation, build_request, settled, with_query
-from conformance.evidence import AUTHORIZATION_SERVER, Exchange, Principal, ProbeRecord, Sent
+from conformance.evidence import AUTHORIZATION_SERVER, Exchange, Frame, Principal, ProbeRecord, Sent
 from conformance.reading import Probed, Reading
+from conformance.run import Run
 from conformance.target import Limits, OAuth, Target
-from conformance.wire.http import Recorded, Wire
+from conformance.wire.http import Recorded
 from conformance.wire.receiver import Receiver
 from conformance.wire.websocket import Conversation, converse
-
-BREAKER = 4
-"""Calls in a row without a response, or without an end of it, after which the target counts as down."""
-
-PATIENCE = 30.0
-"""Seconds after the start of a run until which a probe still waits as long as a 429 asks, and sends again."""
-
-GENERATING = "chat"
-"""Operations whose name starts so may take as long as the whole call before the head of their answer comes."""
 
 TRIES = 2
 """How often a refused call is sent again: when its turn comes, and once more after the wait it is told then."""
@@ -47,82 +38,6 @@ HangUp = Callable[[bytes], bool]
 
 class ProbeSkipped(Exception):  # noqa: N818 - a signal
     """The probe cannot be sent: names the missing provocation, key or operation."""
-
-
-class RunStopped(Exception):  # noqa: N818 - a signal
-    """The run's budget is used up or the target is down; what was recorded stays."""
-
-
-class Run:
-    """State shared by all probes of one run: recorded exchanges, budget, breaker.
-
-    ``kept``: calls of the budget that are not spent on sending refused calls again, but kept for the probes that
-    come last.
-    """
-
-    def __init__(
-        self,
-        target: Target,
-        dialect: Dialect,
-        wire: Wire,
-        on_call: Callable[[int], None] = lambda _: None,
-        bare_wire: Wire | None = None,
-        kept: int = 0,
-    ) -> None:
-        """``bare_wire`` shows no client certificate; where ``wire`` shows none, they may be the same."""
-        self.target, self.dialect, self.wire, self._on_call = target, dialect, wire, on_call
-        self.bare_wire = bare_wire or wire
-        self.exchanges: list[Exchange] = []
-        self.ledger = Ledger(target.whole_budget, target.price or dialect.price)
-        self.issued: set[str] = set()
-        """Credentials that the target gave out during the run: as secret as those that the tester gave."""
-        self.calls = 0
-        self._ids = itertools.count(1)
-        self._failures = 0
-        self.secrets: set[str] = set()
-        self._patience_ends = time.monotonic() + PATIENCE
-        self._kept = kept
-        self._lines: dict[Principal, asyncio.Lock] = {}
-        self.slots = asyncio.Semaphore(target.concurrency)
-        self.capabilities: Reading | None = None
-        self.reading_capabilities = asyncio.Lock()
-
-    def admit(self, most: Share) -> None:
-        """Count one call that may take ``most`` tokens, or raise :class:`RunStopped`."""
-        if self._failures >= BREAKER:
-            raise RunStopped(f"the target is down: {self._failures} calls in a row got no whole response")
-        try:
-            self.ledger.reserve(most)
-        except OverBudget as over:
-            raise RunStopped(str(over)) from None
-        self.calls += 1
-        self._on_call(self.calls)
-
-    def line(self, principal: Principal) -> asyncio.Lock:
-        """Where refused calls of one principal wait for their turn: all at once, they would be refused again."""
-        return self._lines.setdefault(principal, asyncio.Lock())
-
-    def wait_of(self, reading: Reading) -> float | None:
-        """How long the target asks us to wait, if it refused by a limit and there is time and budget for it."""
-        if reading.status != 429:
-            return None
-        if self.target.max_calls is not None and self.calls >= self.target.max_calls - self._kept:
-            return None
-        asked = reading.facts["retry_after"]
-        in_time = asked and 0 < asked.value <= self._patience_ends - time.monotonic()
-        return float(asked.value) if in_time else None
-
-    def use_model(self, model: str) -> None:
-        """The model of every later call that names none."""
-        self.target = replace(self.target, model=model)
-
-    def note(self, exchange: Exchange) -> None:
-        self.exchanges.append(exchange)
-        if exchange.left_at is None:
-            self._failures = self._failures + 1 if _is_down(exchange) else 0
-
-    def next_id(self) -> str:
-        return f"x{next(self._ids):04d}"
 
 
 class Session:
@@ -270,24 +185,11 @@ class Session:
             most = most_of("chat_socket", params, built.body)
             self._run.admit(most)
             started = time.time()
-            recorded, frames = await converse(self._run.wire, sent, limits or self.target.limits, talk)
-        exchange = Exchange(
-            id=self._run.next_id(),
-            probe=self._probe,
-            role=role,
-            operation="chat_socket",
-            principal=principal,
-            params=params,
-            sent=recorded.sent,
-            started_at=started,
-            frames=frames,
-            **recorded.response(),
-        )
-        self._run.note(exchange)
-        self._mine.append(exchange)
+            recorded, frames = await converse(self._wire, sent, limits or self.target.limits, talk)
+        reading = self._recorded(recorded, "chat_socket", role, principal, params, started, frames)
         # What the answers on it took stands in their frames; only an upgrade that was refused took nothing for sure.
-        self._run.ledger.settle(most, most if exchange.status == 101 else Share())
-        return Reading(exchange, self.dialect)
+        self._run.note(reading, most, most if reading.status == 101 else Share())
+        return reading
 
     async def raw(
         self,
@@ -366,9 +268,22 @@ class Session:
             self._run.admit(most)
             started = time.time()
             recorded: Recorded = await self._wire.send(sent, limits or self._limits(operation), hang_up)
-        response = recorded.response()
-        if response["status"] == 429 and not self._exhausts:
+        if recorded.recording.status == 429 and not self._exhausts:
             role += LIMITED
+        reading = self._recorded(recorded, operation, role, principal, params, started)
+        self._run.note(reading, most)
+        return reading
+
+    def _recorded(
+        self,
+        recorded: Recorded,
+        operation: str,
+        role: str,
+        principal: Principal,
+        params: Mapping[str, Any],
+        started: float,
+        frames: tuple[Frame, ...] = (),
+    ) -> Reading:
         exchange = Exchange(
             id=self._run.next_id(),
             probe=self._probe,
@@ -378,46 +293,21 @@ class Session:
             params=params,
             sent=recorded.sent,
             started_at=started,
-            **response,
+            frames=frames,
+            **recorded.response(),
         )
-        self._run.note(exchange)
         self._mine.append(exchange)
-        reading = Reading(exchange, self.dialect)
-        self._run.ledger.settle(most, _taken(reading, most))
-        return reading
+        return Reading(exchange, self.dialect)
 
     def _limits(self, operation: str) -> Limits:
+        # A model may work as long as the whole call may take before the head of its answer comes.
         limits = self.target.limits
-        return replace(limits, headers=limits.total) if operation.startswith(GENERATING) else limits
+        return replace(limits, headers=limits.total) if operation in GENERATING else limits
 
     def so_far(self) -> Probed:
         """What this probe recorded until now, for a probe whose next step depends on it."""
         record = ProbeRecord(self._probe, "done")
         return Probed(record, tuple(Reading(e, self.dialect) for e in self._mine))
-
-
-def _taken(reading: Reading, most: Share) -> Share:
-    """What a call took, as far as its answer says so; an error took nothing, silence all that it could."""
-    exchange = reading.exchange
-    if most == Share() or (exchange.failure is None and (exchange.status or 0) >= 400):
-        return Share()
-    if exchange.failure is not None or exchange.left_at is not None:
-        return most
-    if exchange.is_sse:
-        said = dict(reading.stream.usage)
-    else:
-        said = {name: reading.facts[f"usage.{name}"].value for name in ("input", "output")}
-    return Share(_count(said.get("input"), most.input), _count(said.get("output"), most.output))
-
-
-def _count(value: Any, otherwise: int) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else otherwise
-
-
-def _is_down(exchange: Exchange) -> bool:
-    """No answer, or one without end. A connection that broke says nothing about the next one."""
-    failure = exchange.failure
-    return failure is not None and (exchange.status is None or failure.kind != "reset")
 
 
 def _override(

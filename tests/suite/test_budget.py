@@ -17,7 +17,7 @@ from conformance.dialects.model import load_dialect
 from conformance.evidence import Evidence
 from conformance.gather import gather, plan
 from conformance.registry import CHECKS, load_all
-from conformance.session import BREAKER
+from conformance.run import BREAKER
 from conformance.target import Limits, Target
 
 load_all()
@@ -87,6 +87,9 @@ def test_a_call_without_tokens_needs_no_room() -> None:
         ("chat", {"max_output_tokens": 8}, Share(42, 8)),
         ("chat_stream", {}, Share(42, 1024)),
         ("chat", {"max_output_tokens": -1}, Share(42, 1024)),
+        ("agent_run", {}, Share(42, 1024)),
+        ("submit_job", {}, Share(42, 1024)),
+        ("chat_socket", {"max_output_tokens": 8}, Share(42, 8)),
         ("raw", {}, Share()),
     ],
 )

@@ -11,7 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from conformance.dialects.model import load_dialect
-from conformance.session import Run, Session
+from conformance.run import Run
+from conformance.session import Session
 from conformance.target import Target
 from conformance.wire.http import Wire
 

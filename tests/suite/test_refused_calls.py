@@ -14,7 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from conformance.dialects.model import load_dialect
-from conformance.session import Run, Session
+from conformance.run import Run
+from conformance.session import Session
 from conformance.target import Target
 from conformance.wire.http import Wire
 
@@ -63,7 +64,7 @@ def statuses(url: str, calls: int, *, max_calls: int, kept: int = 0) -> tuple[li
             readings = await asyncio.gather(
                 *(session.call("chat", "r", prompt="Hi", model="m") for _ in range(calls))
             )
-        return [r.status for r in readings], run.calls
+        return [r.status for r in readings], run.ledger.calls
 
     return asyncio.run(send())
 

@@ -15,7 +15,8 @@ import pytest
 
 from conformance.dialects.model import load_dialect
 from conformance.evidence import Failure
-from conformance.session import Run, Session
+from conformance.run import Run
+from conformance.session import Session
 from conformance.target import Limits, Target
 from conformance.wire.http import Wire
 

@@ -11,7 +11,8 @@ import pytest
 from standardwebhooks import Webhook
 
 from conformance.dialects.model import load_dialect
-from conformance.session import ProbeSkipped, Run, Session
+from conformance.run import Run
+from conformance.session import ProbeSkipped, Session
 from conformance.target import Target, TargetError
 from conformance.wire import receiver as module
 from conformance.wire.receiver import Receiver, Reply
