@@ -33,12 +33,12 @@ def judge_error(dialect: Dialect, exchange: Exchange) -> tuple[str, tuple[str, .
     error = read_error(dialect, exchange)
     code = code_of(error, exchange.status)
     judged, broken = ["ERR-19"], []
-    fault = _not_an_error_object(exchange, error)
-    if fault:
+    named = error.raw_code.value, error.type.value
+    if fault := _not_an_error_object(exchange, error, named):
         broken.append(Broken("ERR-19", "a JSON error with a code or type, and a message", fault))
     if exchange.status == 429:
         judged.append("RATE-26")
-        if fault:
+        if fault := _not_an_error_object(exchange, error, (*named, error.code)):
             broken.append(Broken("RATE-26", "a JSON error with a code or type, and a message", fault))
         _judge_wait(dialect, exchange, error, judged, broken)
     if exchange.status == 503 and dialect.name == "contract":
@@ -50,12 +50,12 @@ def judge_error(dialect: Dialect, exchange: Exchange) -> tuple[str, tuple[str, .
     return code, tuple(judged), broken
 
 
-def _not_an_error_object(exchange: Exchange, error: ErrorFacts) -> str:
-    """Why the body is no error for programs and people; empty if it is one."""
+def _not_an_error_object(exchange: Exchange, error: ErrorFacts, named: tuple[object, ...]) -> str:
+    """Why the body is no error for programs (none of ``named``) and people; empty if it is one."""
     shown = exchange.content[:120].decode("utf-8", "replace") or "an empty body"
     if exchange.json is NOT_JSON:
         return shown
-    if not any(f and f.value not in ("", None) for f in (error.raw_code, error.type)):
+    if all(value in ("", None) for value in named):
         return f"no code or type in {shown}"
     return "" if error.message.value else f"no message in {shown}"
 

@@ -66,6 +66,7 @@ class Caller:
         self.dialect, self.target, self.client = dialect, target, client
         self.plan = StreamPlan(dialect)
         self.usage_offered = dialect.offer("usage").state == "offered"
+        self.usage_seen = False
         self._rendered: dict[tuple[str, str, str], tuple[Sent, bytes]] = {}
         parts = urlsplit(target.base_url)
         self._host = parts.netloc.rpartition("@")[2]
@@ -181,10 +182,20 @@ class Caller:
             )
             seen.code = "not a stream"
             return
+        seen.judged = ("SSE-01",)
+        encoding = (reply.header(b"content-encoding") or "").strip().lower()
+        if encoding not in ("", "identity"):
+            seen.code = f"content-encoding {encoding}"[:60]  # events inside a compressed body have no times
+            return
         record = called.record = read_record(self.plan, reply.pieces)
-        lag = self.client.worst_lag
-        judged, seen.broken = judge_stream(self.plan, reply, record, self.usage_offered, lag)
-        seen.judged = ("SSE-01", *judged)
+        transcript = record.events.transcript
+        if transcript is not None and transcript.overflow:
+            seen.code = "too_large"  # the rest was not read: nothing can be said about the end
+            return
+        self.usage_seen = self.usage_seen or bool(record.usages)
+        usage = self.usage_offered and self.usage_seen  # one who never reports it does not offer it
+        judged, seen.broken = judge_stream(self.plan, reply, record, usage, self.client.lag)
+        seen.judged += judged
         _measure(seen, record, start)
         if record.errors:
             code = str(record.errors[0][1] or "error event")[:60]
@@ -196,7 +207,8 @@ class Caller:
             seen.code = reply.failure
         elif not record.terminals:
             seen.code = "no terminal"
-        seen.truncated = not record.terminals and not record.errors
+        cut_by_us = reply.failure == "too_large"
+        seen.truncated = not record.terminals and not record.errors and not cut_by_us
 
     def _error(self, called: Called, operation: str, principal: Principal) -> None:
         exchange = self.exchange(called, operation, principal)
@@ -213,6 +225,7 @@ class Caller:
             value = facts[f"usage.{name}"].value
             if isinstance(value, int) and not isinstance(value, bool):
                 setattr(called.seen, "tokens_in" if name == "input" else "tokens_out", value)
+                self.usage_seen = True
 
 
 def _measure(seen: Observation, record: StreamRecord, start: float) -> None:

@@ -121,8 +121,10 @@ class Engine:
         return perf_counter() - self.begun
 
     def take(self) -> Tally:
-        """What was counted since the last time. The engine goes on with an empty tally."""
-        while self._later:
+        """What was counted since the last time. The engine goes on with an empty tally.
+
+        Streams that wait to be read are left to the next time, unless the run is over."""
+        while self.stopped and self._later:
             self._finish(self._later.popleft())
         tally, fresh = self.tally, Tally()
         self._collect(tally)
@@ -161,7 +163,7 @@ class Engine:
                 may_go, scout = gate.enter(self.begun + self.caps.seconds)
                 if not may_go:
                     raise Stopped
-                clean = scout and gate.is_clean()
+                clean = scout and gate.is_clean(_size(params))
                 if self.config.plan is None or scout:
                     intended = None  # an obedient wait is not the server's time
             called = None
@@ -192,7 +194,7 @@ class Engine:
             self.count(called)
             if seen.status != 429 or not obey or seen.retry_after is None:
                 return called
-            gate.refuse(seen.retry_after)
+            gate.refuse(seen.retry_after, _size(params))
             patience -= 1
             if patience <= 0:
                 return called
@@ -287,4 +289,10 @@ class Engine:
         tally.loop_lag.merge(self.client.lags)
         self.client.lags = Histogram()
         tally.own["connections"] += self.client.connections
-        self.client.connections = 0
+        tally.own["resent"] += self.client.resent
+        self.client.connections = self.client.resent = 0
+
+
+def _size(params: dict[str, Any]) -> int:
+    """Words of a request, which stand for the tokens that a limit may count."""
+    return len(str(params).split())

@@ -34,6 +34,7 @@ class Gate:
         self.refusals = 0
         self.scouting = False
         self._told = 0.0
+        self._size = 0
         self._passed = Event()
         self._passed.set()
 
@@ -48,13 +49,13 @@ class Gate:
     def answered(self) -> None:
         self.in_flight -= 1
 
-    def refuse(self, wait: float) -> None:
-        """An obeying user was told to wait."""
+    def refuse(self, wait: float, size: int) -> None:
+        """An obeying user was told to wait with a request of this size."""
         now = perf_counter()
         self.refused_at = now
         until = now + wait + MARGIN
         if until > self.closed_until:
-            self.closed_until, self._told = until, wait
+            self.closed_until, self._told, self._size = until, wait, size
 
     def enter(self, give_up: float) -> tuple[bool, bool]:
         """Wait until the key is open. ``(may_go, is_scout)``; not ``may_go`` if that takes beyond ``give_up``."""
@@ -74,9 +75,12 @@ class Gate:
                 return True, True
             return True, False
 
-    def is_clean(self) -> bool:
-        """Whether the scout, about to send, is alone: nothing of this key is open or was sent since the refusal."""
-        return self.exclusive and self.in_flight == 0 and self.last_sent <= self.refused_at
+    def is_clean(self, size: int) -> bool:
+        """Whether the scout, about to send, is alone: nothing of this key is open or was sent since the refusal.
+        And whether it asks for no more than the request that was refused: a limit of tokens promised room for
+        that one."""
+        alone = self.exclusive and self.in_flight == 0 and self.last_sent <= self.refused_at
+        return alone and size <= self._size
 
     def scouted(self, refused: bool, accepted: bool, clean: bool, exchange: str) -> None:
         """What the scout's request came to. Opens the gate for the others unless it was refused."""
@@ -86,7 +90,8 @@ class Gate:
             self.refusals = 0
         elif refused and not clean:
             self.ledger.undecided(
-                "RATE-04", "other requests on the key may have taken the room that was promised"
+                "RATE-04",
+                "the room that was promised may have been taken by others, or was for a smaller request",
             )
         elif refused:
             self.refusals += 1

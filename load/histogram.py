@@ -91,12 +91,6 @@ class Histogram:
     def mean(self) -> float:
         return self.total / self.count if self.count else 0.0
 
-    def share_below(self, seconds: float) -> float:
-        """The share of all that is at most ``seconds``; 1.0 if there are none."""
-        if not self.count:
-            return 1.0
-        return sum(n for b, n in self.buckets.items() if self._middle(b) <= seconds) / self.count
-
     def points(self) -> list[tuple[float, int]]:
         """``(seconds, how often)`` of every bucket."""
         return [(self._middle(bucket), n) for bucket, n in sorted(self.buckets.items())]

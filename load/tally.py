@@ -145,7 +145,7 @@ class Tally:
         self.ledger = Ledger()
         self.lag = Histogram()  # by how much requests began late
         self.loop_lag = Histogram()  # by how much our own event loop came late
-        self.own: Counter[str] = Counter()  # scheduled, sent, dropped, connections
+        self.own: Counter[str] = Counter()  # scheduled, sent, resent, dropped, connections
         self.cpu: list[float] = []  # share of one core, per second
 
     def operation(self, name: str) -> OperationTally:

@@ -76,10 +76,11 @@ def _client(client: dict[str, Any]) -> str:
     asked = f"{client['requested_per_second']:,.1f} asked, {client['started_per_second']:,.1f} begun, " if (
         client["started_per_second"] is not None
     ) else ""  # fmt: skip
+    again = f", {client['resent']:,} sent again as a kept connection was closed" if client["resent"] else ""
     return (
         f"client: {asked}{client['completed_per_second']:,.1f} completed/s, at most {client['busiest']:,} open, "
         f"loop lag p99 {client['loop_lag']['p99']:.2f} ms (budget {client['error_budget_ms']:g}), "
-        f"CPU {client['cpu']:.0%} of a core, {client['connections']:,} connections"
+        f"CPU {client['cpu']:.0%} of a core, {client['connections']:,} connections{again}"
     )
 
 

@@ -70,6 +70,7 @@ def document_of(outcome: Outcome) -> dict[str, Any]:
             "cpu": round(outcome.cpu, 4),
             "connections": tally.own["connections"],
             "sent": tally.own["sent"],
+            "resent": tally.own["resent"],
             "not_sent": tally.own["dropped"],
             "unfinished": tally.own["unfinished"],
             "lost_workers": list(outcome.lost),

@@ -191,6 +191,7 @@ def _client(client: dict[str, Any]) -> str:
             "" if client["started_per_second"] is None else f"{client['started_per_second']:,.2f}",
         ),
         ("completed per second", f"{client['completed_per_second']:,.2f}"),
+        ("sent again, as a kept connection was closed", f"{client['resent']:,}"),
         ("arrivals not sent", f"{client['not_sent']:,}"),
         ("calls cut at the end", f"{client['unfinished']:,}"),
         ("lost workers", ", ".join(client["lost_workers"]) or "none"),

@@ -33,7 +33,7 @@ def judge_stream(
     judged: list[str] = list(BEGUN)
     broken: list[Broken] = []
     add = broken.append
-    _breaks_off(reply, record, add)
+    _breaks_off(reply, record, lag, add)
     if record.terminals and not record.errors:
         judged.append("SSE-05")
         _closes(reply, record, record.terminals[-1], "SSE-05", "the terminal", lag, add)
@@ -70,13 +70,13 @@ def _at(record: StreamRecord, index: int) -> str:
     return f"byte {ends[index - 1] if index > 0 else 0}"
 
 
-def _breaks_off(reply: Reply, record: StreamRecord, add: Report) -> None:
+def _breaks_off(reply: Reply, record: StreamRecord, lag: float, add: Report) -> None:
     if reply.failure in ("reset", "protocol") and not record.errors:
         add(Broken("SSE-34", "the end of the stream: its terminal or an error event", reply.detail,
                    f"byte {reply.size}"))  # fmt: skip
     if reply.failure == "timeout_body" and record.deltas and not record.terminals and not record.errors:
         silence = (reply.t_end or 0.0) - reply.pieces[-1][0]
-        if silence >= SILENT_FOR_GOOD:
+        if silence - lag >= SILENT_FOR_GOOD:
             add(Broken("SSE-36", "the end of the stream, or further bytes",
                        f"silence for the last {silence:.1f} s until the deadline", f"byte {reply.size}"))  # fmt: skip
 

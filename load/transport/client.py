@@ -79,17 +79,23 @@ class Pool:
 class Client:
     """All exchanges of one process with one endpoint.
 
-    ``lags`` records, every 50 ms, the seconds by which the loop came late; ``worst_lag`` is the worst since the
-    start: what a judgement about time grants the server.
+    ``lags`` records, every 50 ms, the seconds by which the loop came late; ``lag`` is the worst since the start.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
         self.active: set[Exchange] = set()
-        self.connections = 0
+        self.connections = self.resent = 0
         self.lags = Histogram()
-        self.worst_lag = 0.0
+        self._worst_lag = 0.0
+        self._due = float("inf")
         self._sweeper: gevent.Greenlet | None = None
+
+    @property
+    def lag(self) -> float:
+        """What a judgement about time grants the server. A look that is overdue counts: a loop that stood still
+        may judge what came meanwhile before it looks at its own lateness."""
+        return max(self._worst_lag, perf_counter() - self._due)
 
     def start(self) -> None:
         """Begin to watch deadlines."""
@@ -99,13 +105,13 @@ class Client:
     def stop(self) -> None:
         if self._sweeper is not None:
             self._sweeper.kill(block=False)
-            self._sweeper = None
+            self._sweeper, self._due = None, float("inf")
 
     def send(self, pool: Pool, request: bytes, timeout: float | None = None) -> Reply:
         """Send one request and wait for its response, whole or failed. Never raises for what a server does.
 
         A kept connection that the server closed before a byte of the response is no failure of the server
-        (RFC 9112 9.3.1): the request is sent once more on a new one.
+        (RFC 9112 9.3.1): the request is sent once more. It may have been one all the same, so ``resent`` counts.
         """
         begun = perf_counter()
         limit = begun + (timeout or self.endpoint.total)
@@ -113,6 +119,7 @@ class Client:
             reply = self._attempt(pool, request, begun, limit)
             if not (reply.reused and reply.failure == "reset" and reply.t_first is None):
                 return reply
+            self.resent += 1
 
     def _attempt(self, pool: Pool, request: bytes, begun: float, limit: float) -> Reply:
         reply = Reply()
@@ -133,7 +140,6 @@ class Client:
         active = self.active
         active.add(exchange)
         try:
-            reply.t_sent = perf_counter()
             try:
                 connection.send(request, self.endpoint.connect)
             except OSError as error:
@@ -148,13 +154,13 @@ class Client:
         return reply
 
     def _sweep(self) -> None:
-        due = perf_counter() + SWEEP
+        self._due = perf_counter() + SWEEP
         while True:
-            gevent.sleep(max(0.0, due - perf_counter()))
+            gevent.sleep(max(0.0, self._due - perf_counter()))
             now = perf_counter()
-            lag = max(0.0, now - due)
+            lag = max(0.0, now - self._due)
             self.lags.add(lag)
-            self.worst_lag = max(lag, self.worst_lag)
-            due = now + SWEEP
+            self._worst_lag = max(lag, self._worst_lag)
+            self._due = now + SWEEP
             for exchange in [e for e in self.active if e.deadline <= now]:
                 get_hub().loop.run_callback(exchange.expire, now)  # only the hub may wake who waits

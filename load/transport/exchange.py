@@ -23,7 +23,7 @@ class Reply:
 
     __slots__ = (
         "detail", "failure", "headers", "pieces", "reused", "size", "status", "t_begun", "t_end", "t_first",
-        "t_head", "t_sent",
+        "t_head",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Reply:
         self.headers: list[tuple[bytes, bytes]] = []
         self.pieces: list[tuple[float, bytes]] = []
         self.size = 0
-        self.t_begun = self.t_sent = 0.0
+        self.t_begun = 0.0
         self.t_first: float | None = None  # the first byte of the response
         self.t_head: float | None = None
         self.t_end: float | None = None

@@ -9,44 +9,33 @@ SYSTEM = {"role": "system", "content": "Answer in one short paragraph."}
 
 def chat(actor: Actor, intended: float | None) -> None:
     """One answer, not streamed."""
-    prompt = actor.prompt()
-    actor.engine.call(
-        "chat",
-        actor.params(prompt=prompt.text),
-        actor.pool,
-        principal=actor.principal,
-        intended=intended,
-        cache=str(prompt.number),
-        obey=not actor.impatient,
-    )
+    _single(actor, "chat", intended)
 
 
 def chat_stream(actor: Actor, intended: float | None) -> None:
     """One streamed answer."""
-    prompt = actor.prompt()
-    actor.engine.call(
-        "chat_stream",
-        actor.params(prompt=prompt.text),
-        actor.pool,
-        principal=actor.principal,
-        intended=intended,
-        cache=str(prompt.number),
-        obey=not actor.impatient,
-        defer=True,
-    )
+    _single(actor, "chat_stream", intended, defer=True)
 
 
 def classify(actor: Actor, intended: float | None) -> None:
     """One classification."""
+    _single(actor, "classify", intended, name="text")
+
+
+def _single(
+    actor: Actor, operation: str, intended: float | None, *, name: str = "prompt", defer: bool = False
+) -> None:
+    """One call about a prompt of the pool, given as the parameter ``name``."""
     prompt = actor.prompt()
     actor.engine.call(
-        "classify",
-        actor.params(text=prompt.text),
+        operation,
+        actor.params(**{name: prompt.text}),
         actor.pool,
         principal=actor.principal,
         intended=intended,
         cache=str(prompt.number),
         obey=not actor.impatient,
+        defer=defer,
     )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Generator
+import time
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,3 +72,16 @@ def counts(url: str) -> dict[str, Any]:
     """What the ground-truth server says that it did."""
     found: dict[str, Any] = httpx.get(f"{url}/counts").json()
     return found
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Ask another process again and again, until what it says is true."""
+    limit = time.monotonic() + 25
+    while time.monotonic() < limit:
+        try:
+            if condition():
+                return
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.1)
+    raise AssertionError("it did not happen in time")

@@ -23,7 +23,12 @@ GOOD = META + ONE + TWO + DONE + END
 
 
 def judged(
-    body: str | bytes, *, failure: str | None = None, ended: float = 0.0, silent: float = 0.0
+    body: str | bytes,
+    *,
+    failure: str | None = None,
+    ended: float = 0.0,
+    silent: float = 0.0,
+    lag: float = 0.0,
 ) -> tuple[set[str], set[str]]:
     """``(judged, broken)`` of a contract stream, an event per receive and 10 ms."""
     raw = body.encode() if isinstance(body, str) else body
@@ -36,7 +41,7 @@ def judged(
     reply.size = len(raw)
     reply.t_end = reply.pieces[-1][0] + ended
     plan = StreamPlan(load_dialect("contract"))
-    names, broken = judge_stream(plan, reply, read_record(plan, reply.pieces), True, 0.0)
+    names, broken = judge_stream(plan, reply, read_record(plan, reply.pieces), True, lag)
     return set(names), {b.requirement for b in broken}
 
 
@@ -98,6 +103,7 @@ def test_a_stream_that_falls_silent() -> None:
     assert judged(META + ONE, failure="timeout_body", ended=20.0)[1] == {"SSE-36"}
     assert judged(META + ONE, failure="timeout_body", ended=5.0)[1] == set()
     assert judged(META, failure="timeout_body", ended=20.0)[1] == set()
+    assert judged(META + ONE, failure="timeout_body", ended=20.0, lag=6.0)[1] == set()  # we were not looking
 
 
 def test_a_response_that_stays_open_after_its_end() -> None:

@@ -8,12 +8,11 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx
 import pytest
-from running import LAX, WAIT_S, counts, load, truth
+from running import LAX, WAIT_S, counts, load, truth, until
 
 LOCUST = [sys.executable, "-m", "locust", "-f", "load/locustfile.py"]
 FAST = ("--first-ms=5", "--token-ms=1", "--tokens=8")
@@ -53,11 +52,11 @@ def test_the_web_ui_works(tmp_path: Path) -> None:
         )  # fmt: skip
         try:
             ui = f"http://127.0.0.1:{port}"
-            _until(lambda: httpx.get(ui).status_code == 200)
+            until(lambda: httpx.get(ui).status_code == 200)
             assert "sk-" not in httpx.get(ui).text
             form = {"user_count": "3", "spawn_rate": "3", "host": url}
             assert httpx.post(f"{ui}/swarm", data=form).json()["success"]
-            _until(lambda: httpx.get(f"{ui}/stats/requests").json()["total_rps"] > 0)
+            until(lambda: httpx.get(f"{ui}/stats/requests").json()["total_rps"] > 0)
             names = {s["name"] for s in httpx.get(f"{ui}/stats/requests").json()["stats"]}
             assert "chat_stream" in names
             httpx.get(f"{ui}/stop")
@@ -104,8 +103,10 @@ def test_a_worker_killed_midway_is_reported_and_the_counts_stay_right(tmp_path: 
             for _ in range(2)
         ]  # fmt: skip
         try:
-            _until(lambda: counts(url)["requests"].get("chat", 0) > 50)
-            time.sleep(4)  # Locust's workers report every 3 seconds
+            until(lambda: counts(url)["requests"].get("chat", 0) > 50)
+            assert master.stderr is not None
+            # Its table names the operation once a worker has reported.
+            assert any("chat_stream" in line for line in master.stderr)
             workers[0].kill()
             out, err = master.communicate(timeout=WAIT_S)
         finally:
@@ -120,15 +121,3 @@ def test_a_worker_killed_midway_is_reported_and_the_counts_stay_right(tmp_path: 
     operation = whole["operations"]["chat_stream"]
     assert 0 < operation["ok"] <= seen["whole"]
     assert operation["ok"] == operation["requests"] == operation["times"]["e2e"]["count"]
-
-
-def _until(condition) -> None:
-    limit = time.monotonic() + 25
-    while time.monotonic() < limit:
-        try:
-            if condition():
-                return
-        except httpx.HTTPError:
-            pass
-        time.sleep(0.1)
-    raise AssertionError("it did not happen in time")

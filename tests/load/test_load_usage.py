@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from running import LAX, counts, load, started, truth
+from running import LAX, counts, load, started, truth, until
 
 from load.errors import LoadError
 from load.prompts import prompt_pool
@@ -187,13 +187,11 @@ def test_without_the_extra_it_says_what_to_install() -> None:
 
 def test_interrupted_midway_it_still_reports(tmp_path: Path) -> None:
     import signal
-    import time
 
     with truth("--first-ms=5", "--token-ms=1", "--tokens=4") as url:
         command = [sys.executable, "-m", "load", url, "--users=2", "--duration=30", f"--out={tmp_path}", *LAX]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        while not counts(url)["whole"]:
-            time.sleep(0.1)
+        until(lambda: counts(url)["whole"])
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
     assert "Traceback" not in err
