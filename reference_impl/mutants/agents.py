@@ -7,8 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from reference_impl.exchange import Exchange
+from reference_impl.mutants.asked import edit_asked, edit_scope
+from reference_impl.mutants.edits import on_status, to_status
 from reference_impl.mutants.model import ASGIApp, mutant, variant
-from reference_impl.mutants.wire import Answer, edit_answers, edit_requests
+from reference_impl.mutants.requests import as_main
+from reference_impl.mutants.wire import Answer, edit_answers, without
 from reference_impl.policies import Policies
 from reference_impl.policies.tools import LimitReason, Progress, ToolGate, Tools
 from reference_impl.tools.model import Tool
@@ -66,15 +69,6 @@ def _calls(change: Callable[[Call], Call], only: Collection[str] = ()) -> Callab
     )
 
 
-def _refused(status: int) -> Callable[[ASGIApp], ASGIApp]:
-    """Answer a tool's terminal failure with another status."""
-
-    def edit(answer: Answer) -> Answer:
-        return replace(answer, status=status) if answer.status == 424 else answer
-
-    return edit_answers(edit)
-
-
 def _hidden(body: Body) -> Body:
     """Failed attempts are left out."""
     return {**body, "tool_calls": [c for c in body["tool_calls"] if c["status"] != "failed"]}
@@ -103,28 +97,11 @@ def _without_choice(request: Body) -> Body:
     return {k: v for k, v in request.items() if k != "tool_choice"}
 
 
-def _no_keys(app: ASGIApp) -> ASGIApp:
+def _no_keys(scope: Any) -> Any:
     """Idempotency keys have no effect on decisions."""
-
-    async def wrapped(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and scope["path"].endswith("/approvals"):
-            headers = [(k, v) for k, v in scope["headers"] if k.lower() != b"idempotency-key"]
-            scope = {**scope, "headers": headers}
-        await app(scope, receive, send)
-
-    return wrapped
-
-
-def _anybody(app: ASGIApp) -> ASGIApp:
-    """Reads every run in the name of the demo key."""
-
-    async def wrapped(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and scope["method"] == "GET" and "/agent/runs/" in scope["path"]:
-            headers = [(k, v) for k, v in scope["headers"] if k.lower() != b"authorization"]
-            scope = {**scope, "headers": [*headers, (b"authorization", b"Bearer sk-demo")]}
-        await app(scope, receive, send)
-
-    return wrapped
+    if not scope["path"].endswith("/approvals"):
+        return scope
+    return {**scope, "headers": without(scope["headers"], b"idempotency-key")}
 
 
 def _unknown_as_500(answer: Answer) -> Answer:
@@ -174,21 +151,21 @@ MUTANTS = (
     mutant("side-effects-not-declared", "AGT-14", "a failed tool never had effects", policies=_gate(_NothingHappened)),
     mutant("side-effects-missing", "AGT-13", "424 without side_effects", wrap=edit_answers(lambda a: a.with_json({"error": {**a.json["error"], "details": {}}}) if a.status == 424 else a)),
     mutant("terminal-failure-as-200", "AGT-13", "a terminal failure reads like an answer", wrap=edit_answers(_swallowed)),
-    mutant("terminal-failure-as-500", "AGT-13", "a terminal failure gives 500", wrap=_refused(500)),
+    mutant("terminal-failure-as-500", "AGT-13", "a terminal failure gives 500", wrap=on_status(424, to_status(500))),
     mutant("tool-failure-hidden", "AGT-03", "failed attempts are left out", wrap=_runs(_hidden)),
     mutant("tool-failure-as-success", "AGT-01 AGT-03 AGT-12", "failed calls are reported as successful", wrap=_calls(lambda c: {**c, "status": "succeeded", "error": None, "result": {}}, ("failed",))),
     mutant("cut-call-run", "AGT-02", "a call that was cut off is reported as run", wrap=_calls(lambda c: {**c, "status": "succeeded", "result": {"value": "0"}}, ("incomplete",))),
     mutant("unknown-tool-as-500", "AGT-12", "an unknown tool gives 500", wrap=edit_answers(_unknown_as_500)),
     mutant("decisions-crash", "AGT-04", "a wrong decision gives 500", wrap=edit_answers(_decisions_crash)),
-    mutant("decision-for-all", "AGT-15", "one approval counts for every call", wrap=edit_requests("/approvals", _approve_all)),
-    mutant("action-repeated", "AGT-07", "a repeated approval is not recognised", wrap=_no_keys),
+    mutant("decision-for-all", "AGT-15", "one approval counts for every call", wrap=edit_asked(_approve_all, "/approvals")),
+    mutant("action-repeated", "AGT-07", "a repeated approval is not recognised", wrap=edit_scope(_no_keys)),
     mutant("calls-untraced", "AGT-08", "calls have no times", wrap=_calls(lambda c: {**c, "started_at": None})),
     mutant("calls-share-an-id", "AGT-17", "one id for all calls", wrap=_calls(lambda c: {**c, "id": "call_1"})),
-    mutant("tool-choice-ignored", "AGT-09", "tool_choice has no effect", wrap=edit_requests("/agent/runs", _without_choice)),
-    mutant("runs-open", "AGT-16", "anybody reads any run", wrap=_anybody),
+    mutant("tool-choice-ignored", "AGT-09", "tool_choice has no effect", wrap=edit_asked(_without_choice, "/agent/runs")),
+    mutant("runs-open", "AGT-16", "anybody reads any run", wrap=as_main("/agent/runs")),
     mutant("scenarios-unlisted", "BOX-01", "the sandbox lists nothing", wrap=_scenarios(lambda _: [])),
-    mutant("scenario-ignored", "BOX-02", "an unknown scenario is ignored", wrap=edit_requests("/chat", _scenario_ignored)),
-    mutant("scenario-removed", "BOX-03", "a listed scenario is refused", wrap=edit_requests("/chat", _scenario_removed)),
+    mutant("scenario-ignored", "BOX-02", "an unknown scenario is ignored", wrap=edit_asked(_scenario_ignored, "/chat")),
+    mutant("scenario-removed", "BOX-03", "a listed scenario is refused", wrap=edit_asked(_scenario_removed, "/chat")),
 )  # fmt: skip
 
 VARIANTS = (

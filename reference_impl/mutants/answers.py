@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs
 
+from reference_impl.mutants.asked import answer_json
 from reference_impl.mutants.edits import (
     drop_headers,
     edit_metadata,
@@ -45,10 +45,6 @@ def _only_when_limited(status: int, headers: Headers) -> Headers:
     return without(headers, *LIMITS, *aliases) if status != 429 else headers
 
 
-def _problem_as_success(answer: Answer) -> Answer:
-    return replace(answer, status=200) if answer.status == 404 and answer.json else answer
-
-
 def _method_hidden(answer: Answer) -> Answer:
     return replace(answer, status=404, headers=without(answer.headers, b"allow"))
 
@@ -66,12 +62,8 @@ def _bad_trace_refused(app: ASGIApp) -> ASGIApp:
         ):
             await app(scope, receive, send)
             return
-        body = json.dumps(
-            {"error": {"code": "INVALID_REQUEST", "message": "bad traceparent", "details": {}}}
-        ).encode()
-        head = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        await send({"type": "http.response.start", "status": 400, "headers": head})
-        await send({"type": "http.response.body", "body": body})
+        error = {"code": "INVALID_REQUEST", "message": "bad traceparent", "details": {}}
+        await answer_json(send, 400, {"error": error})
 
     return wrapped
 

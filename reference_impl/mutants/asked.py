@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from reference_impl.mutants.model import ASGIApp
-from reference_impl.mutants.wire import Headers
+from reference_impl.mutants.wire import Headers, with_header
 
 Wrap = Callable[[ASGIApp], ASGIApp]
 Fields = dict[str, Any]
@@ -44,26 +44,31 @@ def fields_of(body: bytes) -> Fields:
     return value if isinstance(value, dict) else {}
 
 
-def edit_asked(change: Callable[[Fields], Fields]) -> Wrap:
-    """Rewrite the JSON object in the body of every POST."""
+def edit_asked(change: Callable[[Fields], Fields], path: str = "") -> Wrap:
+    """Rewrite the JSON object in the body of every POST to a path with this ending."""
 
     def wrap(app: ASGIApp) -> ASGIApp:
         async def wrapped(scope: Any, receive: Any, send: Any) -> None:
-            if scope["type"] != "http" or scope["method"] != "POST":
+            if scope["type"] != "http" or scope["method"] != "POST" or not scope["path"].endswith(path):
                 await app(scope, receive, send)
                 return
             body = await whole_body(receive)
             asked = fields_of(body)
-            if asked:
-                body = json.dumps(change(asked)).encode()
-                length = str(len(body)).encode()
-                headers = [(k, length if k == b"content-length" else v) for k, v in scope["headers"]]
-                scope = {**scope, "headers": headers}
+            changed = change(asked)
+            if changed != asked:
+                scope, body = asking(scope, changed)
             await app(scope, given(body, receive), send)
 
         return wrapped
 
     return wrap
+
+
+def asking(scope: Any, fields: Fields) -> tuple[Any, bytes]:
+    """The request with this JSON object as its body."""
+    body = json.dumps(fields).encode()
+    headers = with_header(list(scope["headers"]), b"content-length", str(len(body)).encode())
+    return {**scope, "headers": headers}, body
 
 
 def edit_scope(change: Callable[[Any], Any]) -> Wrap:

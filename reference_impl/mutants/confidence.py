@@ -6,8 +6,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from reference_impl.mutants.asked import edit_asked
 from reference_impl.mutants.model import ASGIApp, mutant, variant
-from reference_impl.mutants.wire import Answer, edit_answers, edit_requests
+from reference_impl.mutants.wire import Answer, edit_answers
 
 Body = dict[str, Any]
 
@@ -103,8 +104,8 @@ MUTANTS = (
     mutant("alternatives-independent", "CONF-03", "scores that are no shares of one whole", wrap=_classified(_independent)),
     mutant("review-flag-constant", "CONF-04", "nothing ever needs a review", wrap=_classified(lambda b: {**b, "requires_human_review": False})),
     mutant("review-threshold-hidden", "CONF-05", "the threshold is not told", wrap=_classified(_block(threshold=...))),
-    mutant("min-confidence-ignored", "CONF-06 CONF-07", "min_confidence has no effect", wrap=edit_requests("/classify", _no_threshold)),
-    mutant("min-confidence-clamped", "CONF-08", "1.5 is taken for 1", wrap=edit_requests("/classify", _clamped)),
+    mutant("min-confidence-ignored", "CONF-06 CONF-07", "min_confidence has no effect", wrap=edit_asked(_no_threshold, "/classify")),
+    mutant("min-confidence-clamped", "CONF-08", "1.5 is taken for 1", wrap=edit_asked(_clamped, "/classify")),
     mutant("calibration-claimed", "CONF-12", "certain of the second-best category, with a small declared error", wrap=_classified(_other_category)),
     mutant("calibration-error-hidden", "CONF-14", "calibrated, by how much is not told", wrap=_classified(_block(ece=...))),
     mutant("method-hidden", "CONF-13", "the method is not told", wrap=_classified(_block(method=...))),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 import ipaddress
 import json
 import secrets
@@ -12,7 +14,7 @@ from urllib.parse import urljoin, urlsplit
 from reference_impl.mutants.model import QUICK, mutant, variant
 from reference_impl.mutants.wire import edit_answers
 from reference_impl.policies import Policies
-from reference_impl.policies.callbacks import Next, StandardWebhooks
+from reference_impl.policies.callbacks import SECRET_PREFIX, Next, StandardWebhooks
 from reference_impl.policies.egress import CheckedEgress, Reply
 
 Change = Callable[[Policies], Policies]
@@ -40,7 +42,12 @@ class _Milliseconds(StandardWebhooks):
         self, message_id: str, body: bytes, signing: Sequence[str], now: float, created_at: float
     ) -> dict[str, str]:
         whole = super().headers(message_id, body, signing, now, created_at)
-        return {**whole, "webhook-timestamp": str(int(now * 1000))}
+        at = str(int(now * 1000))
+        text = b".".join((message_id.encode(), at.encode(), body))
+        keys = [base64.b64decode(secret.removeprefix(SECRET_PREFIX)) for secret in signing]
+        signed = [base64.b64encode(hmac.digest(key, text, "sha256")).decode() for key in keys]
+        signatures = " ".join(f"v1,{signature}" for signature in signed)
+        return {**whole, "webhook-timestamp": at, "webhook-signature": signatures}
 
 
 class _NewIds(StandardWebhooks):

@@ -10,18 +10,11 @@ from typing import Any
 
 from reference_impl.engine.base import Message
 from reference_impl.exchange import Exchange
+from reference_impl.mutants.asked import Wrap, asking, edit_asked, given, whole_body
+from reference_impl.mutants.edits import on_code, to_status
 from reference_impl.mutants.model import ASGIApp, mutant, variant
-from reference_impl.mutants.requests import (
-    Wrap,
-    answers,
-    as_main,
-    bodies,
-    chat_metadata,
-    on_code,
-    read_request,
-    replaying,
-)
-from reference_impl.mutants.wire import Answer, edit_answers, with_header, without
+from reference_impl.mutants.requests import answers, as_main, chat_metadata
+from reference_impl.mutants.wire import Answer, edit_answers, without
 from reference_impl.policies import Policies
 from reference_impl.policies.context import Count, Fitted, HonestContext, Wish
 from reference_impl.policies.limits import FixedWindows
@@ -77,7 +70,7 @@ def _again(code: str, change: Callable[[dict[str, Any]], dict[str, Any]], times:
             if scope["type"] != "http" or scope["path"] != BASE_PATH + "/chat":
                 await app(scope, receive, send)
                 return
-            body = await read_request(receive)
+            body = await whole_body(receive)
             for _ in range(times):
                 held: list[Any] = []
                 passing = False
@@ -92,19 +85,13 @@ def _again(code: str, change: Callable[[dict[str, Any]], dict[str, Any]], times:
                         held.append(message)
 
                 # A copy: routing writes into the scope.
-                await app({**scope}, replaying(body, receive), hold)
+                await app({**scope}, given(body, receive), hold)
                 if passing:
                     return
                 if f'"{code}"'.encode() not in b"".join(m.get("body", b"") for m in held):
                     break
                 await asyncio.sleep(PAUSE_S)
-                body = json.dumps(change(json.loads(body))).encode()
-                scope = {
-                    **scope,
-                    "headers": with_header(
-                        list(scope["headers"]), b"content-length", str(len(body)).encode()
-                    ),
-                }
+                scope, body = asking(scope, change(json.loads(body)))
             for message in held:
                 await send(message)
 
@@ -158,21 +145,21 @@ def _guess(estimate: dict[str, Any]) -> dict[str, Any]:
 
 
 MUTANTS = (
-    mutant("history-forgotten", "CTX-01", "a session_id has no effect", wrap=bodies("/chat", _without_session)),
+    mutant("history-forgotten", "CTX-01", "a session_id has no effect", wrap=edit_asked(_without_session, "/chat")),
     mutant("session-of-anybody", "CTX-02", "whoever knows the id reads the session", wrap=as_main("/sessions")),
     mutant("context-cut-unasked", "CTX-03", "what does not fit is dropped unasked", policies=_context(_CutsUnasked())),
     mutant("context-cut-called-whole", "CTX-04", "a cut conversation is called whole", policies=_context(_CallsItWhole())),
     mutant("system-text-cut-first", "CTX-04", "the system text is the first to go", policies=_context(_SystemFirst())),
     mutant("fresh-session-for-unknown", "CTX-05", "an unknown session begins anew", wrap=_again("SESSION_NOT_FOUND", _without_session, 2)),
     mutant("deleted-session-answers", "CTX-06", "DELETE says 204 and deletes nothing", wrap=_deletes_nothing),
-    mutant("busy-session-crashes", "CTX-07 ERR-02", "a second turn at once gives 500", wrap=on_code("SESSION_BUSY", lambda a: replace(a, status=500))),
+    mutant("busy-session-crashes", "CTX-07 ERR-02", "a second turn at once gives 500", wrap=on_code("SESSION_BUSY", to_status(500))),
     mutant("context-untold", "CTX-08", "metadata has no context", wrap=chat_metadata(lambda m: {k: v for k, v in m.items() if k != "context"})),
-    mutant("session-with-hidden-prompt", "CTX-09", "sessions add an instruction that is charged for", wrap=bodies("/chat", _hidden_instruction)),
-    mutant("streamed-turns-forgotten", "CTX-10", "streamed answers are not kept", wrap=bodies("/chat", _streams_without_session)),
+    mutant("session-with-hidden-prompt", "CTX-09", "sessions add an instruction that is charged for", wrap=edit_asked(_hidden_instruction, "/chat")),
+    mutant("streamed-turns-forgotten", "CTX-10", "streamed answers are not kept", wrap=edit_asked(_streams_without_session, "/chat")),
     mutant("cut-called-summary", "CTX-11", "summarize only cuts", policies=_context(_CutCalledSummary())),
     mutant("estimate-charged", "DOC-04", "an estimate costs tokens", policies=_limits(_ChargesEstimates)),
-    mutant("estimate-without-system", "DOC-05", "the estimate leaves the system text out", wrap=bodies("/estimate", _without_system)),
-    mutant("estimate-without-history", "DOC-05", "the estimate leaves the history out", wrap=bodies("/estimate", _without_session)),
+    mutant("estimate-without-system", "DOC-05", "the estimate leaves the system text out", wrap=edit_asked(_without_system, "/estimate")),
+    mutant("estimate-without-history", "DOC-05", "the estimate leaves the history out", wrap=edit_asked(_without_session, "/estimate")),
     mutant("estimate-too-cheap", "DOC-06", "the estimate leaves the output out", wrap=answers("/estimate", lambda e: {**e, "cost": {**e["cost"], "max": e["cost"]["min"]}})),
 )  # fmt: skip
 

@@ -7,12 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from reference_impl.exchange import Exchange
-from reference_impl.mutants.model import mutant, variant
-from reference_impl.mutants.requests import Wrap, answers, as_main, chat_metadata, on_code
+from reference_impl.mutants.edits import Wrap, on_code, to_status
+from reference_impl.mutants.model import QUICK, mutant, variant
+from reference_impl.mutants.requests import answers, as_main, chat_metadata
 from reference_impl.mutants.wire import Headers, edit_heads
 from reference_impl.policies import Policies
 from reference_impl.policies.limits import FixedWindows
-from reference_impl.settings import Allowance, Settings, Tier, credential
+from reference_impl.settings import DEMO_CREDENTIALS
 
 Change = Callable[[Policies], Policies]
 
@@ -64,20 +65,15 @@ def _more_output(metadata: dict[str, Any]) -> dict[str, Any]:
     return {**metadata, "tokens_used": more}
 
 
-_PLAIN = Tier("plain", Allowance(6000, 60), Allowance(2_000_000, 60))
-_SMALL = Tier("small", Allowance(5, 4), Allowance(400, 4))
-_WITHOUT_BUDGETS = (
-    credential("sk-demo", "demo", _PLAIN),
-    credential("sk-demo-other", "other", _PLAIN),
-    credential("sk-demo-limited", "limited", _SMALL),
-    credential("sk-demo-budget", "budget", _PLAIN),
+_WITHOUT_BUDGETS = tuple(
+    replace(known, tier=replace(known.tier, cost=None, concurrency=None)) for known in DEMO_CREDENTIALS
 )
 
 
 MUTANTS = (
     mutant("budget-unenforced", "RATE-10", "the budget is told and never ends", policies=_limits(_NoBudget)),
-    mutant("budget-as-500", "RATE-10 ERR-02", "a used up budget gives 500", wrap=on_code("BUDGET_EXCEEDED", lambda a: replace(a, status=500))),
-    mutant("budget-as-402", "RATE-10", "a used up budget gives 402", wrap=on_code("BUDGET_EXCEEDED", lambda a: replace(a, status=402))),
+    mutant("budget-as-500", "RATE-10 ERR-02", "a used up budget gives 500", wrap=on_code("BUDGET_EXCEEDED", to_status(500))),
+    mutant("budget-as-402", "RATE-10", "a used up budget gives 402", wrap=on_code("BUDGET_EXCEEDED", to_status(402))),
     mutant("concurrency-unenforced", "RATE-18", "any number of streams at once", policies=_limits(_AnyConcurrency)),
     mutant("slots-leak", "RATE-18", "a hung up stream keeps its slot", policies=_limits(_LeaksSlots)),
     mutant("hidden-policies", "RATE-27", "budget and concurrency are not advertised", wrap=edit_heads(_two_policies)),
@@ -90,5 +86,5 @@ MUTANTS = (
 )  # fmt: skip
 
 VARIANTS = (
-    variant("no-budgets", "limits on requests and tokens only", settings=Settings(keep_alive_s=0.4, token_ms=4, credentials=_WITHOUT_BUDGETS)),
+    variant("no-budgets", "limits on requests and tokens only", settings=replace(QUICK, credentials=_WITHOUT_BUDGETS)),
 )  # fmt: skip

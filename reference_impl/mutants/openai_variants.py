@@ -22,6 +22,7 @@ from reference_impl.mutants.edits import (
 )
 from reference_impl.mutants.framing import balanced, crlf, gzipped, stream_bytes, without_length
 from reference_impl.mutants.model import QUICK, ASGIApp, Subject, variant
+from reference_impl.mutants.variants import pretty, title_case
 from reference_impl.mutants.wire import (
     Answer,
     Headers,
@@ -160,20 +161,12 @@ def _other_id_name(_status: int, headers: Headers) -> Headers:
     return [(k, v.replace(b"X-Request-Id", b"Request-Id") if b"expose" in k else v) for k, v in renamed]
 
 
-def _title_case(_status: int, headers: Headers) -> Headers:
-    return [(b"-".join(p.capitalize() for p in k.split(b"-")), v) for k, v in headers]
-
-
 def _numeric_code(answer: Answer) -> Answer:
     return error_with(code=answer.status)(answer)
 
 
 def _is_error(answer: Answer) -> bool:
     return answer.status >= 400 and answer.body.startswith(b'{"error"')
-
-
-def _pretty(answer: Answer) -> Answer:
-    return replace(answer, body=json.dumps(answer.json, indent=2).encode())
 
 
 def _bare_models(answer: Answer) -> Answer:
@@ -209,11 +202,11 @@ VARIANTS = (
     _facade("http-date-retry-after", "Retry-After is an HTTP-date (RFC 9110 10.2.3)", wrap=on_status(429, _http_date)),
     _facade("retry-after-ms", "retry-after-ms beside Retry-After, as OpenAI sends it", wrap=edit_heads(_milliseconds)),
     _facade("request-id-by-another-name", "the request id is called request-id", wrap=edit_heads(_other_id_name)),
-    _facade("title-case", "header names in Title-Case (RFC 9110 5.1)", wrap=edit_heads(_title_case)),
+    _facade("title-case", "header names in Title-Case (RFC 9110 5.1)", wrap=edit_heads(title_case)),
     _facade("numeric-codes", "the code of an error repeats its status, as in vLLM; its type tells more", wrap=when(_is_error, _numeric_code)),
     _facade("invalid-as-422", "an invalid body gives 422, as in FastAPI servers: a 4xx that nobody retries", wrap=on_code("invalid_request", to_status(422))),
     _facade("bare-models", "the model list has ids only", wrap=on_path("/models", _bare_models)),
-    _facade("pretty-json", "indented JSON", wrap=edit_answers(lambda a: _pretty(a) if a.body.startswith(b"{") else a)),
+    _facade("pretty-json", "indented JSON", wrap=edit_answers(pretty)),
     _facade("crlf", "CRLF ends the lines (WHATWG HTML 9.2.5)", wrap=stream_bytes(crlf)),
     _facade("gzip", "compressed for who accepts it (RFC 9110 12.5.3)", wrap=gzipped, sandbox=True),
     _facade("chunked-answers", "answers framed by chunks (RFC 9112 6)", wrap=edit_heads(without_length)),

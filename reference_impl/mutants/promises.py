@@ -53,9 +53,6 @@ class _SharedByEndpoints(LedgerIdempotency):
     def slot(self, exchange: Exchange, key: str) -> Slot:
         return Slot(exchange.caller.name, "any", key)
 
-    def fingerprint(self, payload: Mapping[str, Any]) -> str:
-        return ""
-
 
 class _AnyPayload(LedgerIdempotency):
     def fingerprint(self, payload: Mapping[str, Any]) -> str:
@@ -85,7 +82,12 @@ class _Quotes(LedgerIdempotency):
 
 class _AnyLength(LedgerIdempotency):
     def key(self, headers: RequestHeaders, payload: Mapping[str, Any]) -> str | None:
-        return headers.get("idempotency-key") or payload.get("idempotency_key")
+        try:
+            return super().key(headers, payload)
+        except ContractError as refusal:
+            if refusal.code != "IDEMPOTENCY_KEY_INVALID":
+                raise
+            return headers.get("idempotency-key") or payload.get("idempotency_key")
 
 
 class _StoresFailures(LedgerIdempotency):
@@ -130,7 +132,7 @@ class _OneForAll(FixedWindows):
 
 
 class _ChargesReplays(LedgerIdempotency):
-    """Executes again what it has stored, and answers from the store."""
+    """Answers from the store, and shows the quota as if the tokens had been used again."""
 
     async def claim(
         self, ledger: Ledger, exchange: Exchange, key: str, payload: Mapping[str, Any]

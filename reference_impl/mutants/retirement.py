@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
+from reference_impl.mutants.asked import Wrap, edit_asked
+from reference_impl.mutants.edits import on_code
 from reference_impl.mutants.model import ASGIApp, mutant
-from reference_impl.mutants.requests import Wrap, answers, below, bodies, on_code
+from reference_impl.mutants.requests import answers, below
 from reference_impl.mutants.wire import Answer, Headers, edit_answers, edit_heads, with_header, without
 from reference_impl.policies.errors import PROBLEM
 
@@ -18,8 +20,8 @@ NOTICE = (b"deprecation", b"sunset", b"link")
 
 def _model(wanted: Mapping[str, str]) -> Wrap:
     """Answer one model's name by another model."""
-    return bodies(
-        "/chat", lambda p: {**p, "model": wanted.get(str(p["model"]), p["model"])} if "model" in p else p
+    return edit_asked(
+        lambda p: {**p, "model": wanted.get(str(p["model"]), p["model"])} if "model" in p else p, "/chat"
     )
 
 

@@ -130,22 +130,21 @@ def _replacement_characters(event: dict[str, Any]) -> dict[str, Any]:
     return {**event, "token": "".join("\ufffd" if ord(c) > 0x2000 else c for c in event["token"])}
 
 
-def _lingering(app: ASGIApp) -> ASGIApp:
-    """Keeps the connection open for three seconds after the terminal."""
+def lingering(mark: bytes) -> Callable[[ASGIApp], ASGIApp]:
+    """Stays open for three seconds after the block that begins so."""
 
-    async def wrapped(scope: Any, receive: Any, send: Any) -> None:
-        async def late(message: Any) -> None:
-            if message["type"] == "http.response.body" and DONE in message.get("body", b""):
-                await send({**message, "more_body": True})
-                await asyncio.sleep(3)
-                if not message.get("more_body"):
-                    await send({"type": "http.response.body", "body": b""})
-                return
-            await send(message)
+    def wrap(app: ASGIApp) -> ASGIApp:
+        async def wrapped(scope: Any, receive: Any, send: Any) -> None:
+            async def late(message: Any) -> None:
+                await send(message)
+                if message["type"] == "http.response.body" and message.get("body", b"").startswith(mark):
+                    await asyncio.sleep(3)
 
-        await app(scope, receive, late if scope["type"] == "http" else send)
+            await app(scope, receive, late if scope["type"] == "http" else send)
 
-    return wrapped
+        return wrapped
+
+    return wrap
 
 
 def _plain_text(_status: int, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
@@ -186,7 +185,7 @@ MUTANTS = (
     mutant("sse-two-dones", "SSE-04", "[DONE] twice", wrap=each_block(lambda b: b + b if b == DONE else b)),
     mutant("sse-data-after-done", "SSE-04", "an event after [DONE]", wrap=edit_streams(_AfterDone)),
     mutant("sse-truncated", "SSE-04", "ends cleanly after three tokens", wrap=edit_streams(Truncated)),
-    mutant("sse-lingering", "SSE-05", "stays open after [DONE]", wrap=_lingering),
+    mutant("sse-lingering", "SSE-05", "stays open after [DONE]", wrap=lingering(DONE)),
     mutant("sse-no-finish-reason", "SSE-06", "finish_reason is null", wrap=each_event(_no_finish)),
     mutant("sse-no-usage", "SSE-07", "no usage in the stream", wrap=each_event(_no_usage)),
     mutant("sse-broken-json", "SSE-02", "one event is not JSON", wrap=each_block(_broken_json)),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
-from reference_impl.mutants.model import ASGIApp, variant
+from reference_impl.mutants.model import QUICK, ASGIApp, variant
 from reference_impl.mutants.wire import (
     Answer,
     Headers,
@@ -16,12 +17,9 @@ from reference_impl.mutants.wire import (
     edit_streams,
     with_header,
 )
-from reference_impl.settings import Settings
-
-SHORT_SILENCE = 0.4
 
 
-def _title_case(_status: int, headers: Headers) -> Headers:
+def title_case(_status: int, headers: Headers) -> Headers:
     return [(b"-".join(part.capitalize() for part in k.split(b"-")), v) for k, v in headers]
 
 
@@ -40,10 +38,10 @@ def _more_fields(answer: Answer) -> Answer:
     return answer.with_json({**body, "x_region": "eu-1", "padding": "…" * 20})
 
 
-def _pretty(answer: Answer) -> Answer:
+def pretty(answer: Answer) -> Answer:
     if not answer.body.startswith(b"{"):
         return answer
-    return Answer(answer.status, answer.headers, json.dumps(answer.json, indent=2).encode(), answer.scope)
+    return replace(answer, body=json.dumps(answer.json, indent=2).encode())
 
 
 def _more_event_fields(event: dict[str, Any]) -> dict[str, Any]:
@@ -105,17 +103,17 @@ class _Glued(StreamEdit):
 
 VARIANTS = (
     variant("plain-reference", "the reference as it is"),
-    variant("title-case-headers", "header names in Title-Case", wrap=edit_heads(_title_case)),
+    variant("title-case-headers", "header names in Title-Case", wrap=edit_heads(title_case)),
     variant("extra-headers", "headers of a gateway in front", wrap=edit_heads(_extra_headers)),
     variant("connection-close", "every connection is closed after its answer", wrap=edit_heads(_closing)),
     variant("unknown-fields", "answers with fields of a later version", wrap=edit_answers(_more_fields)),
-    variant("pretty-json", "indented JSON", wrap=edit_answers(_pretty)),
+    variant("pretty-json", "indented JSON", wrap=edit_answers(pretty)),
     variant("unknown-event-fields", "events with padding fields", wrap=each_event(_more_event_fields)),
     variant("unknown-events", "a named event that no client knows", wrap=edit_streams(_UnknownEvents)),
     variant("comments", "a comment in every event block", wrap=edit_streams(_Comments)),
     variant("one-byte-chunks", "one byte per chunk", wrap=_one_byte_chunks),
     variant("two-events-per-chunk", "events arrive in pairs", wrap=edit_streams(_Glued)),
-    variant("slow-first-token", "the first token takes a second", settings=Settings(first_token_ms=1000, token_ms=4, keep_alive_s=SHORT_SILENCE)),
-    variant("no-cors", "no CORS headers at all", settings=Settings(cors_origin=None, token_ms=4, keep_alive_s=SHORT_SILENCE)),
-    variant("instant-model", "whole answers in no time", settings=Settings(keep_alive_s=SHORT_SILENCE)),
+    variant("slow-first-token", "the first token takes a second", settings=replace(QUICK, first_token_ms=1000)),
+    variant("no-cors", "no CORS headers at all", settings=replace(QUICK, cors_origin=None)),
+    variant("instant-model", "whole answers in no time", settings=replace(QUICK, token_ms=0)),
 )  # fmt: skip

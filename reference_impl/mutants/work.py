@@ -5,15 +5,16 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 from reference_impl.exchange import Principal, RequestHeaders
+from reference_impl.mutants.asked import edit_scope
+from reference_impl.mutants.edits import set_header_on, to_status, when
 from reference_impl.mutants.model import ASGIApp, mutant, variant
-from reference_impl.mutants.wire import Answer, each_block, edit_answers, with_header, without
+from reference_impl.mutants.wire import Answer, each_block, edit_answers, without
 from reference_impl.policies import Policies
 from reference_impl.policies.errors import ContractError
 from reference_impl.policies.idempotency import LedgerIdempotency
@@ -61,28 +62,31 @@ class _ChangingTag(OwnJobs):
 
 
 class _Resurrected(OwnJobs):
-    """A late write of the worker makes a cancelled job complete."""
-
-    def __init__(self) -> None:
-        self._seen: Counter[str] = Counter()
+    """A second after a job was cancelled, a late write of the worker makes it complete."""
 
     def body(self, job: Job, metadata: dict[str, Any]) -> dict[str, Any]:
         shown = super().body(job, metadata)
-        if job.status != "cancelled":
+        if job.status != "cancelled" or job.completed_at is None or job.completed_at > time.time() - 1:
             return shown
-        self._seen[job.id] += 1
-        return {**shown, "status": "complete"} if self._seen[job.id] > 4 else shown
+        return {**shown, "status": "complete"}
 
 
 class _Stale(OwnJobs):
     """Reads from a replica that is a second behind."""
 
     def body(self, job: Job, metadata: dict[str, Any]) -> dict[str, Any]:
-        shown = super().body(job, metadata)
-        if job.completed_at is None or job.completed_at < time.time() - 1:
-            return shown
-        kept = {k: v for k, v in shown.items() if k not in ("result", "error")}
-        return {**kept, "status": "processing", "progress": 0.5}
+        return super().body(_a_second_ago(job), metadata)
+
+    def headers(self, job: Job) -> dict[str, str]:
+        return super().headers(_a_second_ago(job))
+
+
+def _a_second_ago(job: Job) -> Job:
+    if job.completed_at is None or job.completed_at < time.time() - 1:
+        return job
+    return replace(
+        job, status="processing", progress=0.99, version=job.version - 1, completed_at=None, expires_at=None
+    )
 
 
 def _rules(make: Callable[[], OwnJobs]) -> Change:
@@ -121,15 +125,11 @@ class _TwoJobs(LedgerIdempotency):
 
 def _on(path: str, status: int, edit: Callable[[Answer], Answer]) -> Callable[[ASGIApp], ASGIApp]:
     """Rewrite answers of one status to paths that contain a text."""
-    return edit_answers(lambda a: edit(a) if a.status == status and path in a.scope["path"] else a)
-
-
-def _with_status(status: int) -> Callable[[Answer], Answer]:
-    return lambda answer: replace(answer, status=status)
+    return when(lambda a: a.status == status and path in a.scope["path"], edit)
 
 
 def _header(name: bytes, value: bytes) -> Callable[[Answer], Answer]:
-    return lambda answer: replace(answer, headers=with_header(answer.headers, name, value))
+    return lambda answer: set_header_on(answer, name, value)
 
 
 def _dropped(name: bytes) -> Callable[[Answer], Answer]:
@@ -201,14 +201,9 @@ def _moved(by: int) -> Callable[[str], str | None]:
     return move
 
 
-def _from_the_start(app: ASGIApp) -> ASGIApp:
+def _from_the_start(scope: Any) -> Any:
     """Last-Event-ID has no effect."""
-
-    async def wrapped(scope: Any, receive: Any, send: Any) -> None:
-        headers = [(k, v) for k, v in scope.get("headers", ()) if k.lower() != b"last-event-id"]
-        await app({**scope, "headers": headers}, receive, send)
-
-    return wrapped
+    return {**scope, "headers": without(scope["headers"], b"last-event-id")}
 
 
 def _without_id(block: bytes) -> bytes:
@@ -225,7 +220,7 @@ def _absolute(answer: Answer) -> Answer:
 
 
 MUTANTS = (
-    mutant("job-200", "JOB-01", "accepted work is answered 200", wrap=_on("/analyze-document", 202, _with_status(200))),
+    mutant("job-200", "JOB-01", "accepted work is answered 200", wrap=_on("/analyze-document", 202, to_status(200))),
     mutant("job-no-location", "JOB-02 CON-04", "202 without Location", wrap=_on("/analyze-document", 202, _dropped(b"location"))),
     mutant("job-other-operation-location", "JOB-03", "two headers, two resources", wrap=_on("/analyze-document", 202, _header(b"operation-location", b"/api/v1/operations/1"))),
     mutant("job-accepts-anything", "JOB-04", "wrong work is accepted", wrap=_on("/analyze-document", 400, _accepted_anyway)),
@@ -249,10 +244,10 @@ MUTANTS = (
     mutant("job-kept-an-hour", "JOB-19", "a result is kept for an hour", policies=_bodies(_short_retention)),
     mutant("job-expired-null", "JOB-20", "a forgotten job is null", wrap=_on("/jobs/", 410, _null)),
     mutant("job-tag-changes", "JOB-21", "the ETag changes without a change", policies=_rules(_ChangingTag)),
-    mutant("job-events-from-the-start", "JOB-22", "Last-Event-ID is ignored", wrap=_from_the_start),
+    mutant("job-events-from-the-start", "JOB-22", "Last-Event-ID is ignored", wrap=edit_scope(_from_the_start)),
     mutant("job-events-without-ids", "JOB-22", "changes have no ids", wrap=each_block(_without_id)),
     mutant("job-without-model", "JOB-23", "a job does not name its model", policies=_bodies(_without_model)),
-    mutant("job-any-decision", "JOB-24", "a decision about something else is taken", wrap=_on("/action", 409, _with_status(200))),
+    mutant("job-any-decision", "JOB-24", "a decision about something else is taken", wrap=_on("/action", 409, to_status(200))),
     mutant("job-never-expires", "JOB-25", "a job that missed its deadline is still processing", policies=_bodies(lambda s, _: {**s, "status": "processing"} if s["status"] == "expired" else s)),
     mutant("job-twice-per-key", "IDEM-16", "a repeated submission makes a second job", policies=lambda p: replace(p, idempotency=_TwoJobs(DAY))),
     mutant("preference-silent", "SYNC-04", "a preference is applied without saying so", wrap=_on("/classify", 202, _dropped(b"preference-applied"))),
