@@ -9,6 +9,7 @@ catalogue.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
@@ -209,4 +210,6 @@ def _merged(folder: str) -> dict[str, Any]:
         if twice:
             raise ValueError(f"spec/{folder}: {sorted(twice)} defined twice")
         merged |= part
-    return merged
+    # An alias is the same object in several places, and what is filled into one must not be missing in the next.
+    copied: dict[str, Any] = json.loads(json.dumps(merged))
+    return copied

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from importlib.resources import files
 from typing import Any
 
-import yaml
-
 from spec.document import load_document
+from spec.yaml_files import read_yaml
 
 VERSION = "3.0.0"
 _SCHEMAS = "#/components/schemas/"
@@ -21,8 +19,9 @@ def load_asyncapi() -> dict[str, Any]:
     Raises:
         KeyError: a message refers to a schema that does not exist.
     """
-    raw = yaml.safe_load(files("spec").joinpath("asyncapi.yaml").read_text("utf-8"))
-    document: dict[str, Any] = json.loads(json.dumps(raw))  # aliases become copies, keys become strings
+    document: dict[str, Any] = json.loads(
+        json.dumps(read_yaml("asyncapi.yaml"))
+    )  # aliases become copies, keys become strings
     known = load_document()["components"]["schemas"]
     document["components"]["schemas"] = {name: known[name] for name in sorted(_needed(document, known))}
     return document

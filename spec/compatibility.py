@@ -44,8 +44,15 @@ def released() -> Mapping[str, Node]:
 
 
 def breaking_changes(old: Node, new: Node) -> list[Change]:
-    """Every way in which `new` breaks a client of `old`. References in both must be local."""
-    return list(dict.fromkeys(_Comparison(old, new).changes()))
+    """Every way in which `new` breaks a client of `old`. References in both must be local.
+
+    Raises:
+        KeyError: a reference leads nowhere, or a schema is made of itself.
+    """
+    try:
+        return list(dict.fromkeys(_Comparison(old, new).changes()))
+    except RecursionError:
+        raise KeyError("a schema is made of itself") from None
 
 
 class _Comparison:
@@ -199,7 +206,7 @@ def main(arguments: Sequence[str]) -> int:
     except (OSError, UnicodeDecodeError) as problem:
         sys.stderr.write(f"cannot read a document: {problem}\n")
         return 2
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError) as problem:
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError, RecursionError) as problem:
         text = " ".join(str(problem).split())
         sys.stderr.write(f"not an OpenAPI document with local references only: {text}\n")
         return 2

@@ -80,8 +80,16 @@ def flat(document: Node, schema: Node) -> dict[str, Any]:
 
 
 def resolve(document: Node, node: Any) -> Node:
-    """What a node refers to; members beside the reference are laid over it."""
+    """What a node refers to; members beside the reference are laid over it.
+
+    Raises:
+        KeyError: the reference leads nowhere, or back to itself.
+    """
+    seen: set[str] = set()
     while isinstance(node, Mapping) and "$ref" in node:
+        if node["$ref"] in seen:
+            raise KeyError(f"{node['$ref']} refers to itself")
+        seen.add(node["$ref"])
         siblings = {key: value for key, value in node.items() if key != "$ref"}
         target: Any = document
         for token in str(node["$ref"]).removeprefix("#/").split("/"):

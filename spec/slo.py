@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
-import yaml
-
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the whole document is not needed, and takes longer
+from spec.yaml_files import read_folder
 
 
 @cache
@@ -20,11 +17,9 @@ def objectives() -> Mapping[str, tuple[Mapping[str, Any], ...]]:
     ``operation`` is the abstract operation of the dialects, of which one HTTP operation may serve several.
     """
     found: dict[str, tuple[Mapping[str, Any], ...]] = {}
-    folder = files("spec").joinpath("paths")
-    for entry in sorted(folder.iterdir(), key=lambda e: e.name):
-        if not entry.name.endswith(".yaml"):
-            continue
-        for item in yaml.load(entry.read_text("utf-8"), _LOADER).values():  # noqa: S506 - a safe loader
+    # The whole document is not needed, and takes longer.
+    for paths in read_folder("paths").values():
+        for item in paths.values():
             for operation in item.values():
                 if isinstance(operation, dict) and "x-slo" in operation:
                     found[operation["operationId"]] = tuple(operation["x-slo"])

@@ -66,7 +66,7 @@ def test_it_says_what_the_reference_does() -> None:
     header = channel["bindings"]["ws"]["headers"]["properties"]["Sec-WebSocket-Protocol"]
     assert header["const"] == SUBPROTOCOL
     codes = (
-        sockets.NORMAL,
+        1000,  # the client's, when it has finished (RFC 6455 section 7.4.1)
         sockets.GOING_AWAY,
         sockets.POLICY,
         sockets.TOO_BIG,

@@ -193,17 +193,26 @@ def test_the_command_tells_and_fails(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert done.stdout == "GET /health: the operation was removed\n1 breaking changes\n"
 
 
+@pytest.mark.parametrize("made_of", [lambda ref: ref, lambda ref: {"allOf": [ref]}])
+def test_a_schema_that_is_made_of_itself_ends_the_comparison(made_of: Callable[[Any], Any]) -> None:
+    base = made_of({"$ref": "#/components/schemas/Base"})
+    with pytest.raises(KeyError, match="itself"):
+        breaking_changes(OLD, edited(lambda d: schemas(d).update(Base=base)))
+
+
 def test_what_cannot_be_compared_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    good, text, far = (tmp_path / n for n in ("good.json", "text.json", "far.json"))
+    good, text, far, deep = (tmp_path / f"{n}.json" for n in ("good", "text", "far", "deep"))
     good.write_text(json.dumps(OLD))
     text.write_text("- a list")
     far.write_text(json.dumps(edited(lambda d: d["components"]["schemas"].pop("Answer"))))
+    deep.write_text("[" * 5_000)
     for arguments in (
         [],
         [str(good)],
         [str(good), "absent.json"],
         [str(good), str(text)],
         [str(good), str(far)],
+        [str(good), str(deep)],
     ):
         assert main(arguments) == 2
         told = capsys.readouterr().err

@@ -313,3 +313,12 @@ def _references(node: Any) -> list[str]:
         return []
     own = [node["$ref"]] if isinstance(node.get("$ref"), str) else []
     return own + [r for value in node.values() for r in _references(value)]
+
+
+def test_an_answer_that_several_operations_share_keeps_its_headers() -> None:
+    for name in ("getJob", "cancelJob", "decideJobAction"):
+        assert {"etag", "retry-after"} <= declared_headers(DOCUMENT, name, 200).keys()
+    for name in ("runAgent", "decideAgentRun"):
+        assert {"idempotency-replayed", "deprecation", "sunset", "link"} <= declared_headers(
+            DOCUMENT, name, 200
+        ).keys()
