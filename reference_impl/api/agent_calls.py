@@ -8,7 +8,6 @@ import secrets
 import time
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 from reference_impl.engine.base import Scenario, ToolFailedError
@@ -16,6 +15,7 @@ from reference_impl.engine.planner import Seen, Wish
 from reference_impl.exchange import Exchange
 from reference_impl.policies.errors import ContractError
 from reference_impl.services import Services
+from reference_impl.store.webhooks import timestamp
 from reference_impl.tools import TOOLS
 from reference_impl.tools.model import Tool, ToolContext, ToolError, ToolResult
 
@@ -117,7 +117,7 @@ async def perform(
     except ContractError as refusal:
         return failed(record, refusal.code, refusal.message, status="denied")
     context = ToolContext(exchange.caller.name, run_id, record.id, services.entries)
-    began, clock = _now(), time.perf_counter()
+    began, clock = timestamp(time.time()), time.perf_counter()
     try:
         result = await _disturbed(services, tool, context, record, scenario)
     except ToolError as problem:
@@ -139,7 +139,7 @@ async def perform(
         record,
         span_id=secrets.token_hex(8),
         started_at=began,
-        finished_at=_now(),
+        finished_at=timestamp(time.time()),
         latency_ms=round((time.perf_counter() - clock) * 1000),
     )
 
@@ -168,7 +168,3 @@ def _parsed(text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_right
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -189,9 +190,10 @@ def _finished(agent: Agent, text: str) -> Agent:
     cut = output > agent.max_output_tokens
     if cut:
         words = text.split(" ")
-        while words and agent.usage.output + count_text(" ".join(words)) > agent.max_output_tokens:
-            words.pop()
-        text, output = " ".join(words), agent.max_output_tokens
+        room = agent.max_output_tokens - agent.usage.output
+        numbers = range(len(words) + 1)
+        most = bisect_right(numbers, room, key=lambda number: count_text(" ".join(words[:number]))) - 1
+        text, output = " ".join(words[:most]), agent.max_output_tokens
     return replace(
         agent,
         text=text,

@@ -231,7 +231,7 @@ async def _begin(
     try:
         await admit_call(services, exchange, turn.call)
     except BaseException:
-        await asyncio.shield(finish(services, turn))
+        await finish(services, turn)
         raise
     return Answer(new_chat_id(), turn, _extra(turn, ticket))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -86,7 +87,8 @@ async def keep(services: Services, turn: Turn, text: str) -> None:
 async def finish(services: Services, turn: Turn) -> None:
     """Let the next turn of the session begin."""
     if turn.session is not None and turn.lease is not None:
-        await services.sessions.release(turn.session, turn.lease)
+        # Shielded: who is cancelled while waiting for its turn at the database must not keep the session.
+        await asyncio.shield(services.sessions.release(turn.session, turn.lease))
 
 
 @asynccontextmanager

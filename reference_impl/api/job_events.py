@@ -54,9 +54,8 @@ async def _follow(services: Services, job_id: str, after: int) -> AsyncGenerator
     with services.wakeups.watching(job_id) as changed:
         while True:
             changed.clear()
-            # Shielded: a client that leaves must not cut a database operation short.
-            job = await asyncio.shield(services.jobs.find(job_id))
-            for version, data in await asyncio.shield(services.jobs.events(job_id, after)):
+            job = await services.jobs.find(job_id)
+            for version, data in await services.jobs.events(job_id, after):
                 yield b"id: %d\n" % version + write.event(json.loads(data), "job")
                 after = version
             if job is None or (job.status not in OPEN and after >= job.version):

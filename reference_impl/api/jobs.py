@@ -81,11 +81,9 @@ def operations(services: Services) -> dict[str, Handler]:
 
     async def decide_job_action(exchange: Exchange, job_id: str, payload: dict[str, Any]) -> Response:
         job = await visible_job(services, exchange, job_id)
-        decided = None
-        if payload["decision"] == "approve":
-            decided = await services.jobs.resume(job_id, payload["action_id"])
-        elif job.action is not None and job.action["id"] == payload["action_id"]:
-            decided = await services.jobs.cancel(job_id)
+        decided = await services.jobs.decide(
+            job_id, payload["action_id"], approved=payload["decision"] == "approve"
+        )
         if decided is None:
             raise ContractError(
                 "JOB_NOT_WAITING",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from reference_impl.api.failures import context_exceeded
 from reference_impl.engine.base import Call, Engine, Message, Scenario
 from reference_impl.engine.models import DEFAULT_MODEL, RETIRED, Model, find_model
 from reference_impl.http.schema import invalid_request
@@ -76,15 +77,7 @@ def chat_call(engine: Engine, payload: Mapping[str, Any], fitted: Fitted | None 
 def refuse_over_window(input_tokens: int, model: Model) -> None:
     """CONTEXT_LENGTH_EXCEEDED for an input that does not fit into the model's window."""
     if input_tokens > model.context_window:
-        raise ContractError(
-            "CONTEXT_LENGTH_EXCEEDED",
-            f"The input has {input_tokens} tokens; {model.id} takes {model.context_window}.",
-            details={
-                "input_tokens": input_tokens,
-                "max_tokens": model.context_window,
-                "suggestion": "Shorten or split the input, or choose a model with a larger context_window.",
-            },
-        )
+        raise context_exceeded(input_tokens, model.context_window)
 
 
 def _whole(value: float | None) -> int | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import time
-from datetime import UTC, datetime
 from typing import Any
 
 from starlette.responses import Response
@@ -18,6 +17,7 @@ from reference_impl.policies.idempotency import Ticket
 from reference_impl.services import Services
 from reference_impl.store.ledger import StoredAnswer
 from reference_impl.store.sessions import Session
+from reference_impl.store.webhooks import timestamp
 
 
 def operations(services: Services) -> dict[str, Handler]:
@@ -53,11 +53,7 @@ def operations(services: Services) -> dict[str, Handler]:
 def _described(session: Session) -> dict[str, Any]:
     return {
         "session_id": session.id,
-        "created_at": _date(session.created_at),
-        "expires_at": _date(session.expires_at),
+        "created_at": timestamp(session.created_at),
+        "expires_at": timestamp(session.expires_at),
         "messages": [{"role": message.role, "content": message.content} for message in session.messages],
     }
-
-
-def _date(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

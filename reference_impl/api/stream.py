@@ -56,22 +56,22 @@ async def events(services: Services, exchange: Exchange, answer: Answer) -> Asyn
     The tokens used are charged however it ends.
     """
     write = services.policies.events
-    yield write.event(
-        {
-            "type": "metadata",
-            "sequence_number": next(answer.sequence),
-            "id": answer.id,
-            "request_id": exchange.request_id,
-            "trace_id": exchange.trace.trace_id,
-            "model_version": answer.call.model.id,
-        },
-        name="metadata",
-    )
     first_token_ms: int | None = None
     tokens: list[str] = []
     finish: Finish | None = None
     metadata: Mapping[str, Any] | None = None
     try:
+        yield write.event(
+            {
+                "type": "metadata",
+                "sequence_number": next(answer.sequence),
+                "id": answer.id,
+                "request_id": exchange.request_id,
+                "trace_id": exchange.trace.trace_id,
+                "model_version": answer.call.model.id,
+            },
+            name="metadata",
+        )
         try:
             async with aclosing(services.engine.generate(answer.call)) as generation:
                 async for item in generation:
@@ -100,7 +100,6 @@ async def events(services: Services, exchange: Exchange, answer: Answer) -> Asyn
         _log.exception("the generation of request %s failed", exchange.request_id)
         answer.failure = ContractError("INTERNAL", "The server failed; the request id helps its operator.")
     finally:
-        await end_turn(services, answer.turn)
         outcome = _ABANDONED if finish is None else finish.reason
         await account(
             services,
@@ -111,6 +110,7 @@ async def events(services: Services, exchange: Exchange, answer: Answer) -> Asyn
             outcome=outcome if answer.failure is None else answer.failure.code,
             requested=answer.turn.requested,
         )
+        await end_turn(services, answer.turn)
     if answer.failure is not None:
         yield error_event(services, exchange, answer.sequence, answer.failure, metadata)
         return

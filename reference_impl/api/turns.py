@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 
 from starlette.responses import Response
@@ -54,7 +53,7 @@ async def _begin(services: Services, exchange: Exchange, stored: StoredTurn) -> 
     try:
         await admit_call(services, exchange, turn.call)
     except BaseException:
-        await asyncio.shield(finish(services, turn))
+        await finish(services, turn)
         raise
     return Answer(new_chat_id(), turn, {"context": turn.context})
 

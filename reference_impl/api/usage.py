@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -15,6 +14,7 @@ from reference_impl.http.answers import json_answer
 from reference_impl.http.dispatch import Handler
 from reference_impl.services import Services
 from reference_impl.store.usage import UsageRecord
+from reference_impl.store.webhooks import timestamp
 
 
 def operations(services: Services) -> dict[str, Handler]:
@@ -31,12 +31,11 @@ def operations(services: Services) -> dict[str, Handler]:
 
 
 def _described(record: UsageRecord) -> dict[str, Any]:
-    at = datetime.fromtimestamp(record.at, UTC).isoformat(timespec="milliseconds")
     return {
         "request_id": record.request_id,
         "operation": record.operation,
         "model_version": record.model,
-        "at": at.replace("+00:00", "Z"),
+        "at": timestamp(record.at),
         "tokens_used": _tokens([record]),
         "cost": {"amount": record.cost, "currency": CURRENCY, "price_version": record.price_version},
     }

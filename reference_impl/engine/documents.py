@@ -15,7 +15,7 @@ from typing import Any
 from reference_impl.engine.base import Classifier
 from reference_impl.engine.tokens import count_text
 
-_HEADING = re.compile(r"^#{1,6}[ \t]+(.+?)[ \t]*#*$", re.MULTILINE)
+_HEADING = re.compile(r"^#{1,6}[ \t]+(.+)$", re.MULTILINE)
 _PARAGRAPH = re.compile(r"\n[ \t]*\n|\f")
 _SENTENCE = re.compile(r"[^.!?\n]+[.!?]*")
 _WORD = re.compile(r"[^\W\d_]{3,}")
@@ -109,17 +109,26 @@ def _by_heading(text: str) -> list[Section]:
     sections = [Section(None, text[: found[0].start()])] if text[: found[0].start()].strip() else []
     ends = [*(match.start() for match in found[1:]), len(text)]
     return sections + [
-        Section(match[1], text[match.end() : end]) for match, end in zip(found, ends, strict=True)
+        Section(_title(match[1]), text[match.end() : end]) for match, end in zip(found, ends, strict=True)
     ]
+
+
+def _title(heading: str) -> str:
+    """Without the closing hashes, unless there is nothing else."""
+    return heading.rstrip("#").rstrip(" \t") or heading[0]
 
 
 def _by_length(section: Section) -> list[Section]:
     """Whole paragraphs, as many as fit; the heading stays with the first."""
     parts: list[list[str]] = [[]]
+    words = 0
     for paragraph in _PARAGRAPH.split(section.text):
-        if parts[-1] and sum(len(p.split()) for p in [*parts[-1], paragraph]) > _WORDS_PER_SECTION:
+        more = len(paragraph.split())
+        if parts[-1] and words + more > _WORDS_PER_SECTION:
             parts.append([])
+            words = 0
         parts[-1].append(paragraph)
+        words += more
     return [
         Section(section.heading if number == 0 else None, "\n\n".join(part).strip())
         for number, part in enumerate(parts)

@@ -19,7 +19,7 @@ ToolChoice = Literal["auto", "none", "required"]
 
 _LINE = re.compile(r"^\s*Call [A-Za-z_]\w* ?\{.*\}\s*$")
 _CALL = re.compile(r"Call ([A-Za-z_]\w*) ?(\{.*\})")
-_ARITHMETIC = re.compile(r"(?:calculate|what is)\s+([-+*/(). 0-9]*[0-9][-+*/(). 0-9]*)", re.IGNORECASE)
+_ARITHMETIC = re.compile(r"(?:calculate|what is)\s++([-+*/(). 0-9]*[0-9][-+*/(). 0-9]*)", re.IGNORECASE)
 _SEARCH = re.compile(r"^search (?:for )?(.+)$", re.IGNORECASE)
 _MOST_ATTEMPTS = 2
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
@@ -75,16 +76,9 @@ def path_methods(document: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
 
 
 def check_body(operation: Operation, payload: Any) -> None:
-    """Raise INVALID_REQUEST with a JSON Pointer for every fault found, the first one also as `param`."""
-    schema = operation.body
-    if schema is None or schema.is_valid(payload):
-        return
-    errors = []
-    for error in schema.iter_errors(payload):
-        errors += _faults(error)
-        if len(errors) >= _MOST_ERRORS:
-            break
-    raise invalid_request(errors)
+    """Raise INVALID_REQUEST with a JSON Pointer for each of the first faults, the very first also as `param`."""
+    if operation.body is not None:
+        _check(operation.body, payload)
 
 
 def check_query(operation: Operation, query: Mapping[str, list[str]]) -> dict[str, str | None]:
@@ -170,6 +164,12 @@ def _resolve(document: Mapping[str, Any], node: Mapping[str, Any]) -> Mapping[st
     return node
 
 
+def _check(schema: jsonschema_rs.Draft202012Validator, value: Any) -> None:
+    if not schema.is_valid(value):
+        faults = (fault for error in schema.iter_errors(value) for fault in _faults(error))
+        raise invalid_request(list(islice(faults, _MOST_ERRORS)))
+
+
 def _faults(error: jsonschema_rs.ValidationError) -> list[dict[str, str]]:
     """One schema error as faults; a missing or unknown member is named by the pointer to it."""
     kind, path = error.kind, list(error.instance_path)
@@ -209,13 +209,11 @@ class MessageCheck:
         }
 
     def __call__(self, message: Any) -> None:
-        """Raise INVALID_REQUEST with a JSON Pointer for every fault found."""
+        """Raise INVALID_REQUEST with a JSON Pointer for each of the first faults."""
         if not isinstance(message, dict):
             raise invalid_request([_fault([], "is not an object")])
         kind = message.get("type")
         validator = self._validators.get(kind) if isinstance(kind, str) else None
         if validator is None:
             raise invalid_request([_fault(["type"], f"is not one of {', '.join(self._validators)}")])
-        if not validator.is_valid(message):
-            errors = list(validator.iter_errors(message))[:_MOST_ERRORS]
-            raise invalid_request([fault for error in errors for fault in _faults(error)])
+        _check(validator, message)

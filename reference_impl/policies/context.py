@@ -136,13 +136,22 @@ def _summary(count: Count, dropped: Sequence[Message], room: int) -> tuple[tuple
 
     Where the room does not suffice, beginnings get shorter; then the oldest are left out.
     """
-    for messages in (dropped[first:] for first in range(len(dropped))):
-        for words in range(_SUMMARY_WORDS, 0, -3):
-            lines = [f"{message.role}: {' '.join(message.content.split()[:words])}" for message in messages]
-            message = Message("system", "\n".join(["Earlier in this conversation:", *lines]))
-            if count((message,)) <= room:
-                return (message,), len(lines)
-    return (), 0
+    lengths = range(_SUMMARY_WORDS, 0, -3)
+
+    def written(first: int, words: int) -> Message:
+        lines = (
+            f"{message.role}: {' '.join(message.content.split()[:words])}" for message in dropped[first:]
+        )
+        return Message("system", "\n".join(["Earlier in this conversation:", *lines]))
+
+    def fits(first: int, words: int) -> bool:
+        return count((written(first, words),)) <= room
+
+    first = bisect_left(range(len(dropped)), True, key=lambda number: fits(number, lengths[-1]))
+    if first == len(dropped):
+        return (), 0
+    words = next(number for number in lengths if fits(first, number))
+    return (written(first, words),), len(dropped) - first
 
 
 def _too_long(tokens: int, limit: int) -> ContractError:

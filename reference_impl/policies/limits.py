@@ -127,7 +127,10 @@ class FixedWindows:
         """Also after a client that left: the slot is the exchange's, not the answer's."""
         if exchange.holds_slot:
             exchange.holds_slot = False
-            self._active[exchange.caller.name] -= 1
+            name = exchange.caller.name
+            self._active[name] -= 1
+            if not self._active[name]:
+                del self._active[name]
 
     async def admit_tokens(self, exchange: Exchange, tokens: int) -> None:
         """Admission looks at input only: nobody knows the output yet."""

@@ -30,19 +30,17 @@ _LONGEST_SLEEP_S = 60
 
 
 class _Window(RateLimitItemPerSecond):
-    """An allowance in the words of the limits library; composes each principal's key once."""
+    """An allowance in the words of the limits library; remembers the keys of the latest principals."""
 
-    __slots__ = ("_keys",)
+    __slots__ = ("_key",)
 
     def __init__(self, allowance: Allowance) -> None:
         super().__init__(allowance.limit, allowance.window_seconds)
-        self._keys: dict[tuple[object, ...], str] = {}
+        self._key = lru_cache(maxsize=1024)(super().key_for)
 
     def key_for(self, *identifiers: bytes | str | int | float) -> str:
-        """The storage key; principals are configured, so there is a bounded number of them."""
-        if identifiers not in self._keys:
-            self._keys[identifiers] = super().key_for(*identifiers)
-        return self._keys[identifiers]
+        """The storage key. Subjects of trusted issuers are principals too, of which there is no end."""
+        return self._key(*identifiers)
 
 
 @lru_cache

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import delete, event, select, update
+from sqlalchemy import CursorResult, Executable, delete, event, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
@@ -36,17 +37,35 @@ _PRAGMAS = (
 )
 
 
+T = TypeVar("T")
+
+
 class StoreUnavailableError(Exception):
     """The database cannot be used; the message says why and what to do."""
 
 
+class Transaction:
+    """Where the statements of one transaction go."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[*tuple[Any, ...]]:
+        """Run one statement; its rows are all here afterwards."""
+        return await _to_its_end(self._connection.execute(statement, parameters))
+
+
 class Database:
-    """One SQLite file (or `:memory:`) behind a single connection: transactions queue, none is torn."""
+    """One SQLite file (or `:memory:`) behind a single connection: transactions queue, none is torn.
+
+    Whoever is cancelled in a transaction feels it afterwards, and so knows what it has committed. SQLAlchemy throws
+    away a connection whose statement was cancelled, and with it everything that is in `:memory:`.
+    """
 
     def __init__(self, path: str) -> None:
         self.boot = uuid.uuid4().hex
         self._path = path
-        self._open: ContextVar[AsyncConnection | None] = ContextVar("transaction", default=None)
+        self._open: ContextVar[Transaction | None] = ContextVar("transaction", default=None)
         self._engine = create_async_engine(
             f"sqlite+aiosqlite:///{path}", poolclass=AsyncAdaptedQueuePool, pool_size=1, max_overflow=0
         )
@@ -83,7 +102,7 @@ class Database:
         await self._engine.dispose()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+    async def transaction(self) -> AsyncIterator[Transaction]:
         """All or nothing. One that is begun inside another is a part of it.
 
         The other must not start tasks that use the database: they would inherit it.
@@ -92,12 +111,28 @@ class Database:
         if outer is not None:
             yield outer
             return
-        async with self._engine.begin() as connection:
-            token = self._open.set(connection)
-            try:
-                yield connection
-            finally:
-                self._open.reset(token)
+        connection = await self._engine.connect().start()
+        token = self._open.set(transaction := Transaction(connection))
+        try:
+            yield transaction
+            await _to_its_end(connection.commit())
+        finally:
+            self._open.reset(token)
+            await _to_its_end(connection.close())  # rolls back what was not committed
+
+
+async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, which nothing cuts short: who is cancelled meanwhile feels it at the next await."""
+    task, waiting, cancelled = asyncio.create_task(work), asyncio.current_task(), False
+    while not task.done():
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled and waiting is not None:
+        waiting.uncancel()  # asked for once, counted once
+        waiting.cancel()
+    return task.result()
 
 
 def _prepare(connection: Any, _record: object) -> None:

@@ -15,9 +15,6 @@ from reference_impl.settings import Allowance, Tier
 Status = Literal["queued", "processing", "requires_action", "complete", "failed", "cancelled", "expired"]
 Kind = Literal["document", "classification"]
 
-STATUSES: tuple[Status, ...] = (
-    "queued", "processing", "requires_action", "complete", "failed", "cancelled", "expired"
-)  # fmt: skip
 OPEN: tuple[Status, ...] = ("queued", "processing", "requires_action")
 """Everything else is terminal, and never changes again."""
 

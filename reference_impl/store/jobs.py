@@ -10,10 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import and_, delete, func, insert, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
 
-from reference_impl.store.database import Database
+from reference_impl.store.database import Database, Transaction
 from reference_impl.store.job_rows import (
     OPEN,
     Job,
@@ -76,11 +75,10 @@ class Jobs:
             )
             return await self._changed(connection, job_id)
 
-    async def find(self, job_id: str, principal: str | None = None) -> Job | None:
-        """The job, of this principal if one is named."""
-        mine = _J.id == job_id if principal is None else and_(_J.id == job_id, _J.principal == principal)
+    async def find(self, job_id: str) -> Job | None:
+        """The job, whoever's it is."""
         async with self._database.transaction() as connection:
-            row = (await connection.execute(select(JOBS).where(mine))).one_or_none()
+            row = (await connection.execute(select(JOBS).where(_J.id == job_id))).one_or_none()
         return None if row is None else job_of(row)
 
     async def page(self, principal: str, status: str | None, before: int | None, limit: int) -> Page:
@@ -175,17 +173,21 @@ class Jobs:
         """The work cannot be done."""
         return await self._work(job_id, status="failed", error=as_json(error)) is not None
 
-    async def resume(self, job_id: str, action_id: str) -> Job | None:
-        """Go on after an approval; None if the job does not wait for this action."""
+    async def decide(self, job_id: str, action_id: str, *, approved: bool) -> Job | None:
+        """Go on, or end as cancelled; None if the job does not wait for a decision over this action."""
+        now = time.time()
         async with self._database.transaction() as connection:
             row = (await connection.execute(select(JOBS).where(_J.id == job_id))).one()
             waiting = from_json(row.action) or {}
             if row.status != "requires_action" or waiting.get("id") != action_id:
                 return None
-            approved = as_json({**waiting, "decision": "approve"})
-            await self._change(
-                connection, job_id, time.time(), status="processing", action=approved, leased_until=None
-            )
+            if approved:
+                action = as_json({**waiting, "decision": "approve"})
+                await self._change(
+                    connection, job_id, now, status="processing", action=action, leased_until=None
+                )
+            else:
+                await self._change(connection, job_id, now, status="cancelled")
             return await self._changed(connection, job_id)
 
     async def cancel(self, job_id: str) -> Job | None:
@@ -233,7 +235,7 @@ class Jobs:
             )
 
     async def next_deadline(self) -> float | None:
-        """When the next open job will be overdue, or its worker's lease run out."""
+        """When the next open job will be overdue."""
         async with self._database.transaction() as connection:
             soonest = await connection.execute(select(func.min(_J.deadline_at)).where(_J.status.in_(OPEN)))
             found: float | None = soonest.scalar_one()
@@ -248,7 +250,7 @@ class Jobs:
             return await self._changed(connection, job_id)
 
     async def _change(
-        self, connection: AsyncConnection, job_id: str, now: float, *conditions: Any, **values: Any
+        self, connection: Transaction, job_id: str, now: float, *conditions: Any, **values: Any
     ) -> bool:
         """One visible change. A terminal status gets its times, and an open job is never changed back."""
         status = values.get("status")
@@ -261,7 +263,7 @@ class Jobs:
         )
         return changed.rowcount > 0
 
-    async def _changed(self, connection: AsyncConnection, job_id: str) -> Job:
+    async def _changed(self, connection: Transaction, job_id: str) -> Job:
         """Write down the event of a change, and the webhook messages about it."""
         job = job_of((await connection.execute(select(JOBS).where(_J.id == job_id))).one())
         data = {

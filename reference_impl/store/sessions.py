@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import and_, delete, func, insert, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
 
 from reference_impl.engine.base import Message
-from reference_impl.store.database import Database
+from reference_impl.store.database import Database, Transaction
 from reference_impl.store.tables import SESSION_MESSAGES, SESSIONS
 
 
@@ -119,14 +118,14 @@ def _of(session_id: str, principal: str) -> ColumnElement[bool]:
     return and_(table.id == session_id, table.principal == principal, table.expires_at > time.time())
 
 
-async def _delete_expired(connection: AsyncConnection) -> None:
+async def _delete_expired(connection: Transaction) -> None:
     expired = SESSIONS.c.expires_at <= time.time()
     ids = select(SESSIONS.c.id).where(expired)
     await connection.execute(delete(SESSION_MESSAGES).where(SESSION_MESSAGES.c.session.in_(ids)))
     await connection.execute(delete(SESSIONS).where(expired))
 
 
-async def _read(connection: AsyncConnection, session_id: str, principal: str) -> Session | None:
+async def _read(connection: Transaction, session_id: str, principal: str) -> Session | None:
     row = (await connection.execute(select(SESSIONS).where(_of(session_id, principal)))).one_or_none()
     if row is None:
         return None

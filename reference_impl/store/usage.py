@@ -77,11 +77,10 @@ class UsageLog:
 
     async def close(self) -> None:
         """Write what is pending, for the last time."""
-        # First the writing: a task that is cancelled in the middle of it could not tell whether it was done.
-        await self.flush()
         if self._flushing is not None:
             self._flushing.cancel()
             await asyncio.gather(self._flushing, return_exceptions=True)
+        await self.flush()
 
     async def _flush_later(self) -> None:
         while self._pending:

@@ -53,23 +53,21 @@ async def _analyse(services: Services, job: Job) -> None:
     for index in range(len(parts), len(document.sections)):
         await stall_section(wanted, index)
         if _has_to_ask(job, wanted, index):
-            await asyncio.shield(services.jobs.await_action(job.id, _question(job)))
+            await services.jobs.await_action(job.id, _question(job))
             return
         section = await describe_section(document, index, services.classifier)
         parts.append(section.content)
         inputs += section.input_tokens
         outputs += section.output_tokens
         progress = round(len(parts) / (len(document.sections) + 1), 4)
-        # Shielded: a cancelled job must not cut a database operation short.
-        kept = services.jobs.advance(job.id, parts, progress, inputs, outputs)
-        if not await asyncio.shield(kept):
+        if not await services.jobs.advance(job.id, parts, progress, inputs, outputs):
             return
         # After the change is kept: a cancelled job is not charged for what nobody will get.
         used = Usage(section.input_tokens, section.output_tokens)
         await asyncio.shield(account(services, exchange, model, used, operation="analyze_document"))
         services.wakeups.job_changed(job.id)
     fail_at_end(wanted)
-    await asyncio.shield(services.jobs.complete(job.id, summarise(document, parts)))
+    await services.jobs.complete(job.id, summarise(document, parts))
 
 
 def _has_to_ask(job: Job, wanted: Scenario | None, index: int) -> bool:
@@ -93,10 +91,10 @@ async def _classify(services: Services, job: Job) -> None:
     )
     content = json.loads(answer.body)
     used = content.pop("metadata")["tokens_used"]
-    if await asyncio.shield(services.jobs.advance(job.id, (), 0.5, used["input"], used["output"])):
-        await asyncio.shield(services.jobs.complete(job.id, content))
+    if await services.jobs.advance(job.id, (), 0.5, used["input"], used["output"]):
+        await services.jobs.complete(job.id, content)
 
 
 async def _fail(services: Services, job: Job, error: ContractError) -> None:
     envelope = services.policies.errors.envelope(error, exchange_of_job(job))
-    await asyncio.shield(services.jobs.fail(job.id, envelope))
+    await services.jobs.fail(job.id, envelope)

@@ -26,7 +26,9 @@ class Workers:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._loops: list[asyncio.Task[None]] = []
-        self._work: set[asyncio.Task[None]] = set()
+        # Apart, so that endpoints which never answer hold up no job.
+        self._jobs: set[asyncio.Task[None]] = set()
+        self._deliveries: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Take over what a process before this one left, and begin."""
@@ -45,7 +47,7 @@ class Workers:
 
     async def stop(self) -> None:
         """Stop at once. Every step is a transaction, so there is nothing to wait for."""
-        tasks = [*self._loops, *self._work]
+        tasks = [*self._loops, *self._jobs, *self._deliveries]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -76,28 +78,28 @@ class Workers:
         for job_id in await services.jobs.expire_overdue():
             services.wakeups.stop_work(job_id)
             services.wakeups.job_changed(job_id)
-        while len(self._work) < services.settings.background_tasks:
+        while len(self._jobs) < services.settings.background_tasks:
             job = await services.jobs.lease()
             if job is None:
                 return
             services.wakeups.job_changed(job.id)
-            services.wakeups.working(job.id, self._start(perform(services, job)))
+            services.wakeups.working(job.id, self._start(perform(services, job), self._jobs))
 
     async def _take_deliveries(self) -> None:
-        while len(self._work) < 2 * self._services.settings.background_tasks:
+        while len(self._deliveries) < 2 * self._services.settings.background_tasks:
             delivery = await self._services.outbox.lease()
             if delivery is None:
                 return
-            self._start(deliver(self._services, delivery))
+            self._start(deliver(self._services, delivery), self._deliveries)
 
-    def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+    def _start(self, work: Coroutine[None, None, None], among: set[asyncio.Task[None]]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
-        self._work.add(task)
+        among.add(task)
+        task.add_done_callback(among.discard)
         task.add_done_callback(self._ended)
         return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._work.discard(task)
         self._services.wakeups.jobs.set()
         self._services.wakeups.deliveries.set()
         if not task.cancelled() and (failure := task.exception()) is not None:

@@ -27,7 +27,7 @@ def submit(
 
 
 def until(client: httpx.Client, job_id: str, enough: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    """The job once it is as wanted. Its event stream says when to look."""
+    """The job once it is as wanted. Asked for again and again, as a client without streams does."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         job: dict[str, Any] = client.get(f"/jobs/{job_id}").json()

@@ -241,3 +241,8 @@ def test_nothing_but_arithmetic_is_evaluated(text: str) -> None:
 def test_other_expressions_are_refused(text: str) -> None:
     with pytest.raises(ToolError):
         evaluate(text)
+
+
+def test_a_question_that_leads_nowhere_is_left_at_once(client: httpx.Client) -> None:
+    answer = run(client, "what is" + " " * 500_000 + "x")
+    assert answer.json()["message"]["content"] == "No tool was needed."

@@ -118,6 +118,13 @@ def test_reading_the_models_is_a_right_too(reference: ReferenceServer) -> None:
         }
 
 
+def test_reading_the_usage_is_a_right_too(reference: ReferenceServer) -> None:
+    with reference.client(NARROW) as client:
+        assert_missing(
+            client.get("/usage", params={"trace_id": "4bf92f3577b34da6a3ce929d0e0e4736"}), "usage:read"
+        )
+
+
 def test_a_replay_needs_the_right_as_well(reference: ReferenceServer) -> None:
     body = {"text": "hi", "model": "atlas-1"}
     with reference.client(NARROW) as client:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 from contextlib import closing
@@ -12,6 +13,7 @@ from reference_server import KEY, ReferenceServer, chat, error, post_bytes
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from reference_impl.app import ReferenceApp
+from reference_impl.serve import listen
 from reference_impl.settings import Settings
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -203,3 +205,21 @@ def test_a_malformed_host_is_not_repeated(reference: ReferenceServer) -> None:
     answer = reference.raw(b"GET /api/v1/x HTTP/1.1\r\nHost: evil/<script>\r\nConnection: close\r\n\r\n")
     assert b"evil" not in answer
     assert f"http://127.0.0.1:{reference.port}/api/v1/errors/NOT_FOUND".encode() in answer
+
+
+def test_no_answer_waits_for_an_acknowledgement() -> None:
+    async def nodelay() -> int:
+        accepted: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def look(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            connection = writer.get_extra_info("socket")
+            accepted.set_result(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        listener = listen("127.0.0.1", 0)
+        async with await asyncio.start_server(look, sock=listener):
+            _, writer = await asyncio.open_connection(*listener.getsockname())
+            writer.close()
+            return await accepted
+
+    assert asyncio.run(nodelay())

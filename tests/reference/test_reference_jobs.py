@@ -156,6 +156,19 @@ def test_a_rejected_job_is_cancelled(client: httpx.Client) -> None:
     assert client.post(f"/jobs/{job_id}/action", json=decision).json()["status"] == "cancelled"
 
 
+def test_an_approval_cannot_be_taken_back_by_deciding_again() -> None:
+    with ReferenceServer(Settings()) as server, server.client() as client:
+        job_id = submit(client, "needs_approval")
+        waiting = until(client, job_id, lambda job: job["status"] == "requires_action")
+        action = waiting["required_action"]["id"]
+        jobs = server.app.services.jobs
+        # Approved without telling the workers, so that it still goes on.
+        assert server.ask(lambda: jobs.decide(job_id, action, approved=True))
+        refused = client.post(f"/jobs/{job_id}/action", json={"action_id": action, "decision": "reject"})
+        error(refused, 409, "JOB_NOT_WAITING")
+        assert client.get(f"/jobs/{job_id}").json()["status"] != "cancelled"
+
+
 def test_a_job_that_misses_its_deadline_expires(client: httpx.Client) -> None:
     job = ended(client, submit(client, "expiring_document", 100))
     assert job["status"] == "expired"
@@ -238,3 +251,18 @@ def test_a_long_text_is_cut_at_paragraphs_and_nothing_is_lost() -> None:
     assert " ".join(s.text for s in document.sections).split() == text.split()
     assert [s.heading for s in Document.read("intro\n# A\nx\n## B\ny").sections] == [None, "A", "B"]
     assert len(Document.read("# only a heading").sections) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "heading"), [("a" + "\f" * 199_999, None), ("# " + "#" * 199_997 + "x", "#" * 199_997 + "x")]
+)
+def test_the_worst_document_is_read_at_once(text: str, heading: str | None) -> None:
+    (section,) = Document.read(text).sections
+    assert section.heading == heading
+
+
+@pytest.mark.parametrize(
+    ("line", "title"), [("Two ##", "Two"), ("Two##", "Two"), ("Two ## ", "Two ##"), ("##", "#"), ("#", "#")]
+)
+def test_a_heading_loses_its_closing_hashes(line: str, title: str) -> None:
+    assert Document.read(f"# {line}\ntext").sections[0].heading == title

@@ -310,3 +310,11 @@ def test_what_is_seen_fits_and_what_is_told_is_true(
 )
 def test_malformed_context_fields_are_refused(client: httpx.Client, body: dict[str, Any]) -> None:
     error(client.post("/chat", json=chat(**body)), 400, "INVALID_REQUEST")
+
+
+def test_a_long_conversation_of_short_messages_is_summed_up_at_once() -> None:
+    messages = [Message("user", f"word {number}") for number in range(20_000)]
+    fitted = HonestContext().fit(count_messages, messages, 2_048, Wish("summarize"))
+    assert fitted.input_tokens <= 2_048
+    assert 0 < fitted.summarized < fitted.dropped
+    assert fitted.messages[-1] == messages[-1]

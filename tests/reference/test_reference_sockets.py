@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 import uuid
@@ -12,10 +13,12 @@ import httpx
 import pytest
 from described import check_events
 from reference_server import KEY, LIMITED_KEY, ReferenceServer
+from sqlalchemy import select
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from reference_impl.settings import Settings
+from reference_impl.store.tables import SESSIONS
 
 SUBPROTOCOL = "enterprise-ai.v1"
 
@@ -271,3 +274,22 @@ def test_a_server_that_stops_says_so() -> None:
     with ReferenceServer(Settings(shutdown_grace_s=0.1)) as server:
         socket = opened(server)
     assert closing(socket) in (1001, 1012)
+
+
+def test_a_client_that_leaves_at_once_leaves_its_session_free() -> None:
+    with ReferenceServer(Settings(token_ms=5)) as server, server.client() as client:
+        session = client.post("/sessions", json={}).json()["session_id"]
+
+        async def let_go() -> None:
+            async with asyncio.timeout(10):
+                while True:
+                    async with server.app.services.database.transaction() as connection:
+                        if (await connection.execute(select(SESSIONS.c.lease))).scalar_one() is None:
+                            return
+                    await asyncio.sleep(0.005)
+
+        for _ in range(20):
+            with opened(server) as socket:
+                ask(socket, "Repeat exactly: one two three four", session_id=session)
+            server.ask(let_go)
+        assert client.get(f"/sessions/{session}").status_code == 200

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from inbox import SETTINGS, WAIT_S, Inbox
+from job_client import ended
 from reference_server import OTHER_KEY, ReferenceServer, error
 from standardwebhooks import Webhook, WebhookVerificationError
 
@@ -235,3 +237,12 @@ def test_a_delivery_survives_a_restart(tmp_path: Any, inbox: Inbox) -> None:
         _, headers, body, _ = inbox.wait(job_id, 2)[1]
     Webhook(secret).verify(body, headers)
     assert headers["webhook-id"] == inbox.about(job_id)[0][1]["webhook-id"]
+
+
+def test_endpoints_that_never_answer_hold_up_no_job() -> None:
+    settings = replace(SETTINGS, background_tasks=1, webhook_timeout_s=60.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        with ReferenceServer(settings) as server, server.client() as client:
+            register(client, f"http://127.0.0.1:{silent.getsockname()[1]}")
+            for _ in range(3):
+                assert ended(client, submit(client))["status"] == "complete"
