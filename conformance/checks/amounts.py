@@ -8,17 +8,7 @@ from typing import Any
 
 from conformance.checks.limit_fields import FieldError, Level, Policy, levels, policies
 from conformance.checks.metadata import described
-from conformance.checks.refusals import brief, decisive
-from conformance.reading import Probed, Reading
-from conformance.verdict import Inconclusive
-
-
-def answered(probed: Probed, role: str) -> Reading:
-    """The answer of that role; INCONCLUSIVE if it was refused."""
-    reading = decisive(probed[role])
-    if not reading.ok:
-        raise Inconclusive(f"{reading.exchange.id} ({role}) was answered {brief(reading)}")
-    return reading
+from conformance.reading import Reading
 
 
 def cost_of(reading: Reading) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from conformance.checks.refusals import decisive
 from conformance.reading import Reading
 from conformance.verdict import Inconclusive, expect
 
@@ -67,7 +68,8 @@ def replayed(reading: Reading) -> bool:
 
 
 def error_status(reading: Reading, status: int, code: str, what: str) -> None:
-    """The answer is the error ``code`` with ``status``."""
+    """The answer is the error ``code`` with ``status``, unless a limit or an overload answered instead."""
+    decisive(reading)
     expect(
         reading.status == status and reading.error.code == code,
         expected=f"{what} is refused with {status} {code}",

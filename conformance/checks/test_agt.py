@@ -5,7 +5,15 @@ from __future__ import annotations
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
 
-from conformance.checks.tool_evidence import calls_of, run_answer, some_calls, summary, tool_schemas
+from conformance.checks.tool_evidence import (
+    calls_of,
+    expect_member,
+    run_answer,
+    some_calls,
+    summary,
+    told_inside,
+    tool_schemas,
+)
 from conformance.reading import Probed
 from conformance.registry import check
 from conformance.verdict import Inconclusive, NotTested, expect
@@ -67,14 +75,7 @@ def test_a_call_that_was_cut_off_is_not_run(agent_tools: Probed) -> str:
         at=reading,
         where="/tool_calls",
     )
-    reason = reading.body.get("finish_reason")
-    expect(
-        reason == "length",
-        expected="finish_reason length",
-        seen=repr(reason),
-        at=reading,
-        where="/finish_reason",
-    )
+    expect_member(reading, "finish_reason", "length")
     open_ended = [c.get("status") for c in calls if c.get("status") != "incomplete"]
     expect(
         not open_ended,
@@ -89,9 +90,7 @@ def test_a_call_that_was_cut_off_is_not_run(agent_tools: Probed) -> str:
 @check("AGT-03")
 def test_a_failure_without_consequences_is_told_inside_200(agent_tools: Probed) -> str:
     """A tool that fails once: 200, the failed attempt is in `tool_calls` with its error."""
-    reading = agent_tools["error"]
-    expect(reading.status == 200, expected="200 with the failure inside", seen=reading.status, at=reading)
-    calls = some_calls(reading)
+    reading, calls = told_inside(agent_tools, "error")
     failed = [c for c in calls if c.get("status") == "failed"]
     expect(
         failed,
@@ -102,9 +101,8 @@ def test_a_failure_without_consequences_is_told_inside_200(agent_tools: Probed) 
     )
     error = failed[0].get("error")
     good = isinstance(error, dict) and bool(error.get("code")) and bool(error.get("message"))
-    expect(
-        good, expected="an error with code and message", seen=error, at=reading, where="/tool_calls/0/error"
-    )
+    where = f"/tool_calls/{calls.index(failed[0])}/error"
+    expect(good, expected="an error with code and message", seen=error, at=reading, where=where)
     return summary(calls)
 
 
@@ -126,14 +124,7 @@ def test_limits_end_the_run_with_their_name(agent_tools: Probed) -> str:
             at=reading,
             where="/tool_calls" if limit == "max_tool_calls" else "/steps",
         )
-        reason = reading.body.get("finish_reason")
-        expect(
-            reason == limit,
-            expected=f"finish_reason {limit}",
-            seen=repr(reason),
-            at=reading,
-            where="/finish_reason",
-        )
+        expect_member(reading, "finish_reason", limit)
         told.append(f"{limit} after {seen}")
     if not told:
         raise NotTested("needs a provocation for 'tool_loop', which neither dialect nor target declares")
@@ -205,12 +196,13 @@ def test_tool_choice_is_obeyed(agent_tools: Probed) -> str:
 @check("AGT-12")
 def test_a_call_of_an_unknown_tool_fails_and_the_run_goes_on(agent_tools: Probed) -> str:
     """A tool that does not exist: the call is failed, the run is answered."""
-    reading = agent_tools["unknown"]
-    expect(reading.status == 200, expected="200 with the failed call inside", seen=reading.status, at=reading)
-    calls = some_calls(reading)
-    wrong = [c for c in calls if c.get("status") != "failed" and c.get("name") == "no_such_tool"]
+    reading, calls = told_inside(agent_tools, "unknown")
+    tools = tool_schemas(agent_tools["tools"])
+    unknown = [c for c in calls if str(c.get("name")) not in tools]
+    if not unknown:
+        raise Inconclusive(f"the model called no tool that does not exist: {summary(calls)}")
     expect(
-        not wrong,
+        all(c.get("status") == "failed" for c in unknown),
         expected="the call of an unknown tool is failed",
         seen=summary(calls),
         at=reading,

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from conformance.checks.refusals import brief
+from conformance.checks.refusals import brief, decisive
 from conformance.checks.sameness import error_status
-from conformance.checks.tool_evidence import calls_of, ledger, run_answer, some_calls, summary, tool_schemas
+from conformance.checks.tool_evidence import (
+    calls_of,
+    expect_member,
+    ledger,
+    run_answer,
+    some_calls,
+    summary,
+    tool_schemas,
+)
 from conformance.reading import Probed
 from conformance.registry import check
 from conformance.verdict import Inconclusive, NotTested, expect
@@ -34,14 +42,7 @@ def test_nothing_acts_before_its_approval(agent_approval: Probed) -> str:
         at=reading,
         where="/tool_calls",
     )
-    status = reading.body.get("status")
-    expect(
-        status == "requires_action",
-        expected="status requires_action",
-        seen=repr(status),
-        at=reading,
-        where="/status",
-    )
+    expect_member(reading, "status", "requires_action")
     if agent_approval.get("ledger_refused") is not None:
         after = ledger(agent_approval, "ledger_refused")
         expect(
@@ -101,7 +102,7 @@ def test_a_run_belongs_to_its_caller(agent_approval: Probed) -> str:
     """Its own caller reads it; another one gets 404."""
     if agent_approval.get("read_by_other") is None:
         raise NotTested("needs a second credential: --other-key")
-    own, other = agent_approval["read"], agent_approval["read_by_other"]
+    own, other = decisive(agent_approval["read"]), decisive(agent_approval["read_by_other"])
     if not own.ok:
         raise Inconclusive(f"the run cannot be read by its own caller: {brief(own)}")
     expect(other.status == 404, expected="404 for another caller", seen=brief(other), at=other)

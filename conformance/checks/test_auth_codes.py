@@ -38,6 +38,7 @@ def test_codes_go_to_registered_addresses_only(authorization_code: Probed) -> st
         at=reading,
         where="header Location",
     )
+    _works(authorization_code)
     return f"answered {reading.status}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from conformance.checks.challenges import bearer
@@ -105,7 +106,7 @@ def test_an_unknown_client_is_answered_as_a_wrong_secret(access_token: Probed) -
     """Status and error do not tell which clients exist."""
     wrong, unknown = decisive(access_token["wrong_secret"]), decisive(access_token["unknown_client"])
     first, second = _telling(wrong), _telling(unknown)
-    expect(first == second, expected=f"the same answer: {first}", seen=second, at=unknown)
+    expect(_alike(first, second), expected=f"the same answer: {first}", seen=second, at=unknown)
     return f"both answered {wrong.status}"
 
 
@@ -175,6 +176,8 @@ def test_a_bound_token_is_worth_nothing_without_its_certificate(bound_token: Pro
 def test_the_challenge_leads_to_the_resource_metadata(resource_metadata: Probed) -> str:
     """WWW-Authenticate names the document, which names this API and its authorization servers."""
     challenge = decisive(resource_metadata["challenge"])
+    if challenge.status != 401:
+        raise Inconclusive(f"a call without a credential was answered {challenge.status}, not 401 (AUTH-01)")
     expect(
         "place" in resource_metadata.notes,
         expected="resource_metadata in the challenge",
@@ -189,7 +192,7 @@ def test_the_challenge_leads_to_the_resource_metadata(resource_metadata: Probed)
     resource = body.get("resource")
     # RFC 9728 3.3: the resource must be the one that the client has asked for.
     expect(
-        isinstance(resource, str) and base.startswith(resource),
+        isinstance(resource, str) and f"{base}/".startswith(f"{resource.rstrip('/')}/"),
         expected=f"a resource to which {base} belongs",
         seen=repr(resource),
         at=reading,
@@ -219,6 +222,19 @@ def _all_refused(tokens: Probed, prefix: str) -> str:
 def _refused(reading: Reading, what: str) -> None:
     status = reading.status or 0
     expect(400 <= status < 500, expected=f"{what} is refused", seen=brief(reading), at=reading)
+
+
+def _alike(known: dict[str, object], unknown: dict[str, object]) -> bool:
+    """Equal, but for what no two answers have in common: the id that was sent, a time, a number of the request.
+
+    The id that the suite made up has a digit, as times and numbers have; so only words with digits may differ.
+    """
+    said = unknown["description"]
+    if not isinstance(said, str):
+        return known == unknown
+    pattern = r"\S+".join(map(re.escape, re.split(r"\S*\d\S*", said)))
+    same = all(known[name] == unknown[name] for name in ("status", "error"))
+    return same and re.fullmatch(pattern, str(known["description"])) is not None
 
 
 def _telling(reading: Reading) -> dict[str, object]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from statistics import fmean, median
 from typing import Any
 
+from conformance.checks.chance import lower_tail
 from conformance.checks.classifications import (
     classifications,
     confidence_block,
@@ -123,13 +123,6 @@ def test_a_calibrated_confidence_tells_its_error(classified: Probed) -> str:
             "a positive integer",
         )  # fmt: skip
     return f"{len(judged)} answers tell it"
-
-
-def lower_tail(n: int, share: float, successes: int) -> float:
-    """P(X <= successes) for X binomial of ``n`` trials with this share."""
-    return math.fsum(
-        math.comb(n, k) * share**k * (1 - share) ** (n - k) for k in range(min(successes, n) + 1)
-    )
 
 
 def _sure(probe: Probed, prefix: str) -> list[Reading]:

@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from conformance.checks.amounts import answered, cost_of, decimal, levels_of
+from conformance.checks.amounts import cost_of, decimal, levels_of
 from conformance.checks.metadata import is_count
 from conformance.checks.refusals import brief, decisive
+from conformance.checks.sameness import answered
 from conformance.reading import Probed, Reading
 from conformance.registry import check
 from conformance.verdict import Inconclusive, expect
@@ -41,7 +42,7 @@ def test_an_estimate_tells_a_range_and_takes_nothing(estimation: Probed) -> str:
 @check("DOC-05")
 def test_the_estimated_input_is_the_real_one(estimation: Probed) -> str:
     """The same request, estimated and sent."""
-    told, real = _estimate(decisive(estimation["estimate"])), answered(estimation, "real")
+    told, real = _estimate(decisive(estimation["estimate"])), answered(estimation["real"])
     tokens = real.facts["usage.input"].value
     if not is_count(tokens):
         raise Inconclusive("the real answer tells no input tokens")
@@ -67,7 +68,7 @@ def test_the_estimated_input_is_the_real_one(estimation: Probed) -> str:
 @check("DOC-06")
 def test_the_real_cost_is_within_the_estimate(estimation: Probed) -> str:
     """min ≤ real ≤ max, in one currency."""
-    told, real = _estimate(decisive(estimation["estimate"])), answered(estimation, "real")
+    told, real = _estimate(decisive(estimation["estimate"])), answered(estimation["real"])
     cost = cost_of(real)
     least, most = decimal(told["cost"].get("min")), decimal(told["cost"].get("max"))
     amount = decimal(cost.get("amount"))

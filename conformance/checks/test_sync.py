@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from conformance.checks.chance import upper_tail
 from conformance.checks.refusals import brief, complete, decisive, expect_error, not_limited, unless_down
 from conformance.dialects.facts import Fact
 from conformance.reading import Probed, Reading
@@ -64,7 +65,7 @@ def test_synchronous_answers_come_within_the_declared_time(
     late = sum(seconds > declared for seconds, _, _ in timed)
     seconds, _, slow = timed[math.ceil(0.95 * len(timed)) - 1]
     expect(
-        at_least(late, len(timed), MAY_BE_LATE) >= IMPROBABLE,
+        upper_tail(len(timed), MAY_BE_LATE, late) >= IMPROBABLE,
         expected=f"95 of 100 within the declared {declared:g} s",
         seen=f"{late} of {len(timed)} are late; {seconds:.2f} s at the 95th percentile",
         at=slow,
@@ -74,11 +75,6 @@ def test_synchronous_answers_come_within_the_declared_time(
             f"{late} of {len(timed)} are later than {declared:g} s: too few to tell from chance"
         )
     return f"p95 {seconds:.2f} s of {len(timed)}, declared {declared:g} s"
-
-
-def at_least(count: int, of: int, share: float) -> float:
-    """The probability that ``count`` or more of so many are hit, each with the probability ``share``."""
-    return math.fsum(math.comb(of, k) * share**k * (1 - share) ** (of - k) for k in range(count, of + 1))
 
 
 @check("SYNC-03")

@@ -248,7 +248,8 @@ def test_limits_hold_on_a_socket(socket_limited: Probed) -> str:
         at=reading,
         where=_frame(errors[0]),
     )
-    wait = errors[0].value["error"].get("details", {}).get("retry_after_seconds")
+    details = errors[0].value["error"].get("details")
+    wait = details.get("retry_after_seconds") if isinstance(details, dict) else None
     expect(
         isinstance(wait, int) and wait >= 1,
         expected="details.retry_after_seconds",

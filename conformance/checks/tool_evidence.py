@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from conformance.checks.refusals import decisive
 from conformance.reading import Probed, Reading
 from conformance.verdict import Inconclusive, NotTested, expect
 
@@ -16,6 +17,19 @@ def run_answer(probe: Probed, role: str) -> Reading:
     if not reading.ok or not isinstance(reading.body, dict):
         raise Inconclusive(f"'{role}' was answered {reading.status} ({reading.exchange.id})")
     return reading
+
+
+def told_inside(probe: Probed, role: str) -> tuple[Reading, list[Call]]:
+    """The run in which a call failed, and its calls: it is answered 200, with the failure inside."""
+    reading = decisive(probe[role])
+    expect(reading.status == 200, expected="200 with the failure inside", seen=reading.status, at=reading)
+    return reading, some_calls(reading)
+
+
+def expect_member(reading: Reading, name: str, wanted: str) -> None:
+    """A member of the answer is this word."""
+    seen = reading.body.get(name)
+    expect(seen == wanted, expected=f"{name} {wanted}", seen=repr(seen), at=reading, where=f"/{name}")
 
 
 def calls_of(reading: Reading) -> list[Call]:

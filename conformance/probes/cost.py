@@ -17,8 +17,8 @@ from conformance.session import ProbeSkipped, Session
 
 SYSTEM = "You answer questions about a small harbour. Be exact, be brief, and say so when you do not know."
 QUESTION = "Which boats left this morning, and when will they be back?"
-USAGE_WAITS = (0.5, 1.0, 2.0)
-"""Seconds between looks at the usage. The contract allows a minute; a run does not wait so long."""
+USAGE_WAITS = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+"""Seconds between looks at the usage, until both answers are found: the contract allows a minute."""
 
 BUDGET_CALLS = 8
 LARGEST_CONCURRENCY = 4

@@ -22,7 +22,8 @@ def parts(token: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
     if token.count(".") != 2:
         return None
     try:
-        header, claims = (json.loads(_bytes(part)) for part in token.split(".")[:2])
+        *documents, _ = [_bytes(part) for part in token.split(".")]
+        header, claims = map(json.loads, documents)
     except (ValueError, binascii.Error):
         return None
     return (header, claims) if isinstance(header, dict) and isinstance(claims, dict) else None
@@ -36,7 +37,7 @@ def altered(token: str) -> dict[str, str]:
     claims = {} if found is None else found[1]
     somebody_else = f"{claims.get('sub', '')}-other"
     return {
-        "signature": f"{head}.{body}.{_text(bytes([raw[0] ^ 1]) + raw[1:])}",
+        "signature": f"{head}.{body}.{_text(bytes([raw[0] ^ 1]) + raw[1:] if raw else b'none')}",
         "claims": f"{head}.{_json(claims | {'sub': somebody_else})}.{signature}",
         "no_signature": f"{head}.{body}.",
     }

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from conformance.probes.jobs import DOCUMENT
+from conformance.probes.jobs import DOCUMENT, OPEN
 from conformance.reading import Reading
 from conformance.registry import probe
 from conformance.session import ProbeSkipped, Session
@@ -94,9 +94,16 @@ async def _told(session: Session, receiver: Receiver, which: str, ids: dict[str,
     def about(path: str, received: Sequence[Received]) -> int:
         return sum(r.path == path and name.encode() in r.body for r in received)
 
-    came = await receiver.until(lambda received: about("/good", received) > 0, FIRST_WAIT)
+    async def told() -> bool:
+        return await receiver.until(lambda received: about("/good", received) > 0, FIRST_WAIT)
+
+    came = await told()
+    shown = await session.call("get_job", f"{which}.shown", job_id=name)
     session.notes[f"{which}_waited"] = FIRST_WAIT
-    await session.call("get_job", f"{which}.shown", job_id=name)
+    if which == "first" and not came and shown.facts["job.status"].value not in OPEN:
+        # It may have ended a moment ago; from now on the message is due.
+        came = await told()
+        session.notes[f"{which}_waited"] = 2 * FIRST_WAIT
     if which == "first" and came:
         session.notes["retries_waited"] = RETRY_WAIT
         await receiver.until(

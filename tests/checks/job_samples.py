@@ -220,6 +220,11 @@ def preferred(**changed: Reading | None) -> Probed:
     return probe("respond_async", _async, **changed)
 
 
+def noted(probed: Probed, **notes: Any) -> Probed:
+    """The same evidence with these notes of the probe."""
+    return replace(probed, record=replace(probed.record, notes=notes))
+
+
 def forgotten(reading: Reading) -> Probed:
     return gathered("job_forgotten", reading)
 

@@ -217,6 +217,16 @@ def test_listed_scenarios_have_to_work() -> None:
         (agt.test_calls_side_by_side_can_be_told_apart, tools(run("use", call())), Inconclusive),
         (agt.test_each_call_can_be_traced, tools(run("use")), Inconclusive),
         (agt.test_limits_end_the_run_with_their_name, tools(), NotTested),
+        (
+            agt.test_a_call_of_an_unknown_tool_fails_and_the_run_goes_on,
+            tools(run("unknown", failed())),
+            Inconclusive,
+        ),
+        (
+            agt.test_a_call_of_an_unknown_tool_fails_and_the_run_goes_on,
+            tools(error("unknown", 503, "MODEL_OVERLOADED")),
+            Inconclusive,
+        ),
         (agt.test_arguments_match_the_schema_or_the_call_failed, tools(run("use", failed())), Inconclusive),
         (acts.test_a_run_belongs_to_its_caller, gathered("agent_approval", run("read")), NotTested),
         (

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.checks import test_auth as auth
+from conformance.checks.challenges import bearer
 from conformance.probes.auth import similar
 from conformance.reading import Probed, Reading
 from conformance.verdict import Inconclusive, NotTested, Violation
@@ -56,6 +57,25 @@ def test_auth_20_wants_a_challenge_on_every_401() -> None:
             auth.test_a_401_names_the_authentication_it_wants(probe(NONE, refused("unknown_key", challenge)))
     with pytest.raises(Inconclusive):
         auth.test_a_401_names_the_authentication_it_wants(probe(answer({}, role="none:chat")))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        'Bearer realm="a, Basic b=c", error="invalid_token"',
+        'Basic realm="x, Bearer error=", Bearer error="invalid_token", realm="a, Basic b=c", Digest realm="y"',
+        'Negotiate, bearer realm = "a, Basic b=c",error=invalid_token, Negotiate',
+    ],
+)
+def test_a_bearer_challenge_is_found_among_others(value: str) -> None:
+    found = bearer(answer({}, status=401, headers={"WWW-Authenticate": value}))
+    assert found == {"realm": "a, Basic b=c", "error": "invalid_token"}
+
+
+def test_no_other_scheme_is_taken_for_bearer() -> None:
+    for value in ('Basic realm="Bearer"', 'Basic realm="x", bearer="y"', "BearerX a=b"):
+        with pytest.raises(Violation, match="a Bearer challenge"):
+            bearer(answer({}, status=401, headers={"WWW-Authenticate": value}))
 
 
 def test_auth_21_wants_bearer_with_a_realm_and_no_error() -> None:

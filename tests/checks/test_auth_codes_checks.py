@@ -71,6 +71,8 @@ def test_auth_35_wants_exact_addresses() -> None:
         with pytest.raises(Violation) as problem:
             check(flow(elsewhere=sent_back("elsewhere", bad)))
         assert "abc" not in str(problem.value)
+    with pytest.raises(Inconclusive):
+        check(flow(redeemed=server(GRANT, "redeemed", 400)))
 
 
 def test_auth_36_wants_pkce() -> None:

@@ -136,6 +136,11 @@ def test_auth_31_wants_one_answer_for_both() -> None:
     for bad in ((400, INVALID), (401, INVALID | {"error_description": "no such client"})):
         with pytest.raises(Violation):
             check(clients((401, INVALID), bad))
+    wrong, unknown = (
+        (401, INVALID | {"error_description": f"client {name}: not authenticated (trace {trace})"})
+        for name, trace in (("my-client", "7f3a"), ("aiconform-0123456789abcdef", "9c1e"))
+    )
+    check(clients(wrong, unknown))
 
 
 def test_auth_32_wants_the_form_of_rfc_6749() -> None:
@@ -180,8 +185,12 @@ def test_auth_12_wants_a_way_from_the_challenge() -> None:
             run(good | bad)
     with pytest.raises(Violation):
         run(good, 404)
+    with pytest.raises(Violation):
+        run(good | {"resource": "http://127.0.0.1:8000/api/v"})
     with pytest.raises(Violation, match="resource_metadata"):
         check(gathered("resource_metadata", challenge, outcome="skipped"))
+    with pytest.raises(Inconclusive, match="AUTH-01"):
+        check(gathered("resource_metadata", answer({}, role="challenge"), outcome="skipped"))
 
 
 def test_auth_14_wants_the_certificate_with_the_token() -> None:

@@ -8,6 +8,7 @@ import pytest
 from building import answer, gathered
 
 from conformance.checks import test_conf_calibration as conf
+from conformance.checks.chance import lower_tail, upper_tail
 from conformance.reading import Probed
 from conformance.verdict import Inconclusive, NotTested, Violation
 
@@ -121,4 +122,5 @@ def test_calibrated_without_numbers_is_a_violation() -> None:
     [(1, 0.5, 0, 0.5), (2, 0.5, 1, 0.75), (10, 0.0, 0, 1.0), (10, 1.0, 9, 0.0), (3, 0.2, 3, 1.0)],
 )
 def test_the_binomial_tail(n: int, share: float, successes: int, expected: float) -> None:
-    assert conf.lower_tail(n, share, successes) == pytest.approx(expected)
+    assert lower_tail(n, share, successes) == pytest.approx(expected)
+    assert upper_tail(n, share, successes + 1) == pytest.approx(1 - expected)

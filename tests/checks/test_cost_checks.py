@@ -130,7 +130,8 @@ def test_rate_10_wants_the_budget_to_end_as_declared() -> None:
     ):
         with pytest.raises(Violation):
             check(spent(*bad))
-    for unclear in ([real("spend")] * 3, [real("spend", headers={})] * 8):
+    busy = [refused(status=503, code="MODEL_OVERLOADED"), refused("still")]
+    for unclear in ([real("spend")] * 3, [real("spend", headers={})] * 8, busy):
         with pytest.raises(Inconclusive):
             check(spent(*unclear))
 
@@ -155,6 +156,7 @@ def test_rate_18_wants_a_limit_that_is_enforced_and_freed() -> None:
         with pytest.raises(Violation):
             check(bad)
     for unclear in (
+        slots(refused("freed", status=503, code="MODEL_OVERLOADED"), one, one, too_many),
         slots(None, one, one, late),
         slots(None, one, one, refused("beside")),
         slots(refused("freed"), one, one, too_many),
@@ -196,9 +198,9 @@ def test_rate_28_wants_the_cost_that_was_told() -> None:
         check(steps(150, 77, amount="?"))
 
 
-def usage(role: str, *entries: Reading, **changes: Any) -> Reading:
+def usage(role: str, *entries: Reading, later: float = 1_800_000_070.0, **changes: Any) -> Reading:
     data = [{**entry.body["metadata"], **changes} for entry in entries]
-    return answer({"data": data}, role=role, operation="usage")
+    return answer({"data": data}, role=role, operation="usage", started_at=later)
 
 
 def test_trc_17_wants_each_answer_with_its_numbers() -> None:
@@ -223,10 +225,24 @@ def test_trc_17_wants_each_answer_with_its_numbers() -> None:
             check(gathered("usage_of_trace", *probe, bad))
 
 
+def test_trc_17_gives_an_entry_a_minute() -> None:
+    check, early = query.test_usage_is_found_by_its_trace, 1_800_000_010.0
+    plain, streamed = real("plain"), real("streamed")
+    with pytest.raises(Inconclusive, match="10 s"):
+        check(gathered("usage_of_trace", plain, streamed, usage("usage", plain, later=early)))
+    other = {"input": 40, "output": 9, "total": 49}
+    with pytest.raises(Violation):
+        check(
+            gathered("usage_of_trace", plain, streamed, usage("usage", plain, later=early, tokens_used=other))
+        )
+
+
 def test_trc_22_wants_nothing_for_others() -> None:
     check = query.test_usage_of_another_principal_is_invisible
     check(gathered("usage_of_trace", usage("usage_of_other")))
     check(gathered("usage_of_trace", answer({"error": {}}, status=404, role="usage_of_other")))
+    with pytest.raises(Inconclusive):
+        check(gathered("usage_of_trace", answer({"error": {}}, status=503, role="usage_of_other")))
     with pytest.raises(Violation):
         check(gathered("usage_of_trace", usage("usage_of_other", real())))
     with pytest.raises(NotTested, match="--other-key"):

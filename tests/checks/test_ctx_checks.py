@@ -8,6 +8,7 @@ import pytest
 from building import answer, event, gathered, stream
 
 from conformance.checks import test_ctx as ctx
+from conformance.probes.context import life_of
 from conformance.reading import Probed, Reading
 from conformance.verdict import Inconclusive, NotTested, Violation
 
@@ -118,6 +119,13 @@ def test_ctx_05_wants_no_fresh_session() -> None:
     ):
         with pytest.raises(Violation):
             check(gathered("session_end", *bad))
+
+
+def test_the_life_of_a_session_is_measured_by_the_servers_clock_alone() -> None:
+    created = {"created_at": "2031-01-01T00:00:00Z", "expires_at": "2031-01-01T00:00:01.500Z"}
+    assert life_of(answer(created)) == 1.5
+    for other in ({}, {"expires_at": None}, {"created_at": "2031-01-01T00:00:00"}, {"expires_at": "soon"}):
+        assert life_of(answer(created | other if other else {})) is None
 
 
 def test_ctx_06_wants_it_gone_to_read_and_to_continue() -> None:

@@ -200,6 +200,18 @@ UNDECIDED: dict[str, tuple[str, Probed, type[Exception]]] = {
     ),
     "retries after minutes": ("HOOK-05", run(failing=FAILING[:1], delays=[300, 900]), NotTested),
     "third attempt after minutes": ("HOOK-06", run(failing=FAILING[:2], delays=[1, 900]), NotTested),
+    "the job goes on": (
+        "HOOK-01",
+        run(good=(), readings=(shown("first.shown", status="processing", progress=0.5),)),
+        Inconclusive,
+    ),
+    "a first retry at an unknown time": ("HOOK-05", run(failing=FAILING[:1], delays=None), NotTested),
+    "no time to wait for a retry": ("HOOK-05", run(failing=FAILING[:1], retries_waited=0), NotTested),
+    "the first message came late": (
+        "HOOK-10",
+        run(others=(REDIRECTING, Message("gone", job="job_2", id="msg_3"))),
+        Inconclusive,
+    ),
     "no delays declared": ("HOOK-06", run(failing=FAILING[:2], delays=None), NotTested),
     "too quick to compare": (
         "HOOK-06",

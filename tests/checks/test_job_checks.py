@@ -21,6 +21,7 @@ from job_samples import (
     list_page,
     listed,
     moves,
+    noted,
     preferred,
     refusal,
     refused,
@@ -42,7 +43,7 @@ GOOD: dict[str, tuple[Callable[..., str | None], tuple[Any, ...]]] = {
     "JOB-02": (job_checks.test_the_location_leads_to_the_job, (run(),)),
     "JOB-03": (job_checks.test_operation_location_equals_location, (run(),)),
     "JOB-04": (job_checks.test_wrong_work_is_refused_at_once, (refused(),)),
-    "JOB-05": (job_checks.test_every_poll_shows_the_job, (run(),)),
+    "JOB-05": (job_checks.test_every_poll_shows_the_job, moves()),
     "JOB-06": (job_checks.test_a_job_is_there_as_soon_as_it_is_accepted, (run(),)),
     "JOB-07": (job_checks.test_the_status_only_moves_forward, (*moves(), foreign())),
     "JOB-08": (job_checks.test_progress_never_falls_and_is_1_at_the_end_only, moves()),
@@ -76,10 +77,16 @@ BAD: dict[str, tuple[str, tuple[Any, ...]]] = {
     "no Operation-Location": ("JOB-03", (run(submitted=accepted(headers={"Operation-Location": ""})),)),
     "two locations": ("JOB-03", (run(submitted=accepted(headers={"Operation-Location": "/op/1"})),)),
     "wrong work accepted": ("JOB-04", (refused(wrong_type=accepted("wrong_type")),)),
-    "poll 404": ("JOB-05", (run(poll__1=refusal("poll", 404, "JOB_NOT_FOUND")),)),
-    "poll of another job": ("JOB-05", (run(poll__1=shown("poll", "processing", 0.2, job_id="job_9")),)),
-    "no progress": ("JOB-05", (run(poll__1=shown("poll", "processing", body={"progress": ...})),)),
-    "no status": ("JOB-05", (run(poll__1=shown("poll", "processing", body={"status": ...})),)),
+    "poll 404": ("JOB-05", moves(job_run=run(poll__1=refusal("poll", 404, "JOB_NOT_FOUND")))),
+    "poll of another job": (
+        "JOB-05",
+        moves(job_run=run(poll__1=shown("poll", "processing", 0.2, job_id="job_9"))),
+    ),
+    "no progress": (
+        "JOB-05",
+        moves(job_run=run(poll__1=shown("poll", "processing", body={"progress": ...}))),
+    ),
+    "no status": ("JOB-05", moves(job_run=run(poll__1=shown("poll", "processing", body={"status": ...})))),
     "lost": ("JOB-06", (run(located=refusal("located", 404, "JOB_NOT_FOUND")),)),
     "unknown word": (
         "JOB-07",
@@ -123,6 +130,17 @@ BAD: dict[str, tuple[str, tuple[Any, ...]]] = {
     "cancelled by another": ("JOB-13", (foreign(owner=shown("owner", "cancelled")),)),
     "not cancellable": ("JOB-14", (cancelled(cancel=refusal("cancel", 409, "CONFLICT", "cancel_job")),)),
     "goes on": ("JOB-14", (cancelled(after=shown("after", "processing", 0.4)),)),
+    "goes on beyond the declared time": (
+        "JOB-14",
+        (noted(cancelled(after=shown("after", "processing", 0.4)), cancel_seconds=1.0),),
+    ),
+    "no progress in another job": (
+        "JOB-05",
+        moves(
+            job_run=run(poll__1=None, poll__2=None),
+            job_cancelled=cancelled(before=shown("before", "processing", body={"progress": ...})),
+        ),
+    ),
     "second cancel fails": (
         "JOB-15",
         (cancelled(cancel_again=refusal("cancel_again", 500, "INTERNAL")), run()),
@@ -234,6 +252,21 @@ UNDECIDED: dict[str, tuple[str, tuple[Any, ...], type[Exception]]] = {
         (ended(failed=shown("failing_job.poll", "processing", 0.3)), CONTRACT),
         Inconclusive,
     ),
+    "no job seen working": (
+        "JOB-05",
+        (
+            run(poll__1=None, poll__2=None),
+            cancelled(before=None),
+            *(gathered(n, outcome="skipped", reason="no") for n in "ab"),
+        ),
+        Inconclusive,
+    ),
+    "cancelled later than it was looked at": (
+        "JOB-14",
+        (noted(cancelled(after=shown("after", "processing", 0.4)), cancel_seconds=30.0),),
+        Inconclusive,
+    ),
+    "not ended, so not forgotten": ("JOB-20", (forgotten(shown("forgotten", "queued")),), Inconclusive),
     "no job seen": ("JOB-07", tuple(gathered(n, outcome="skipped", reason="no") for n in "abcde"), NotTested),
 }
 
@@ -266,6 +299,13 @@ def test_every_check_has_a_defect_that_it_fails_on() -> None:
 def test_observations_that_overlap_have_no_order() -> None:
     late = shown("poll", "processing", 0.2, started_at=START - 1, t_end=1_000_000.0)
     job_checks.test_the_status_only_moves_forward(*moves(job_run=run(poll__1=late)), foreign())
+
+
+def test_a_short_page_need_not_be_the_last() -> None:
+    check, end = lists.test_a_list_loses_and_repeats_nothing, list_page("end", [5, 3, 2], "b")
+    assert check(listed(end=end, beyond=list_page("beyond", [1], None)))
+    with pytest.raises(Violation, match="nothing follows"):
+        check(listed(end=end, beyond=list_page("beyond", [], None)))
 
 
 def test_an_answer_at_once_is_no_defect() -> None:

@@ -66,6 +66,16 @@ def test_sse_05_allows_for_the_network_before_it_fails(speaks: str) -> None:
         check((sent(speaks, good(speaks), t_end=None, failure=DEADLINE),))
 
 
+def test_sse_05_fails_for_one_plain_case_behind_one_that_this_machine_may_explain() -> None:
+    check = checks.test_the_response_ends_soon_after_the_terminal
+    last = len(good("contract")) * 0.05
+    unclear = sent("contract", good("contract"), t_end=last + 3, lag=1.5)
+    with pytest.raises(Inconclusive, match=r"3\.0 s"):
+        check((unclear,))
+    with pytest.raises(Violation, match=r"after 3\.0 s"):
+        check((unclear, sent("contract", good("contract"), t_end=last + 3)))
+
+
 def test_sse_06_names_a_missing_finish_reason() -> None:
     bad = changed(good("openai-chat"), b'"finish_reason":"stop"', b'"finish_reason":null')
     with pytest.raises(Violation, match="seen none"):

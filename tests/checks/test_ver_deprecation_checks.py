@@ -176,6 +176,8 @@ def test_ver_15_and_16_want_410_with_a_successor(
 def test_ver_17_wants_the_dates_of_the_list() -> None:
     check = ver.test_a_deprecated_model_says_so_with_each_answer
     check(deprecated())
+    exact = {"id": OLD, "deprecated_at": "2026-08-01T00:00:00.75Z", "sunset_at": "2027-09-01T00:00:00.25Z"}
+    check(deprecated(listed={"data": [exact]}))
     for bad in (
         {},
         {"Deprecation": NOTICE["Deprecation"]},
