@@ -20,15 +20,24 @@ MODELS_TRIED = 3
 LIMITS = Limits(connect=5.0, headers=20.0, total=30.0)
 _NOT_THERE = (404, 405, 501)
 
+
+@dataclass(frozen=True)
+class Vendor:
+    """``variable``: the environment variable in which its users keep the key."""
+
+    dialect: str
+    variable: str
+
+
 #: Whose API it is, by the end of the host's name.
-HOSTS: Mapping[str, str] = {
-    "api.openai.com": "openai",
-    "openai.azure.com": "azure-openai",
-    "api.anthropic.com": "anthropic-messages",
-    "generativelanguage.googleapis.com": "gemini",
-    "api.cohere.com": "cohere-v2",
-    "api.cohere.ai": "cohere-v2",
-    "api.mistral.ai": "mistral",
+HOSTS: Mapping[str, Vendor] = {
+    "api.openai.com": Vendor("openai", "OPENAI_API_KEY"),
+    "openai.azure.com": Vendor("azure-openai", "AZURE_OPENAI_API_KEY"),
+    "api.anthropic.com": Vendor("anthropic-messages", "ANTHROPIC_API_KEY"),
+    "generativelanguage.googleapis.com": Vendor("gemini", "GEMINI_API_KEY"),
+    "api.cohere.com": Vendor("cohere-v2", "CO_API_KEY"),
+    "api.cohere.ai": Vendor("cohere-v2", "CO_API_KEY"),
+    "api.mistral.ai": Vendor("mistral", "MISTRAL_API_KEY"),
 }
 ORDER = ("openai-chat", "anthropic-messages", "gemini", "cohere-v2", "openai-responses")
 
@@ -87,7 +96,8 @@ async def discover(target: Target, dialect: str | None = None) -> Discovered:
         ask = _Questions(wire, target)
         if dialect is None and await _is_contract(ask):
             dialect = "contract"
-        first = dialect or _by_host(target.base_url)
+        vendor = vendor_of(target.base_url)
+        first = dialect or (vendor.dialect if vendor else None)
         listed = await _listing(ask, first)
         for name in [first] if first else _candidates(listed):
             found = await _speaks(ask, load_dialect(name), listed)
@@ -108,9 +118,10 @@ async def _is_contract(ask: _Questions) -> bool:
     return told.ok and isinstance(body, dict) and "contract_version" in body
 
 
-def _by_host(base_url: str) -> str | None:
+def vendor_of(base_url: str) -> Vendor | None:
+    """Whose API a URL is, as far as it is known."""
     host = urlsplit(base_url).hostname or ""
-    return next((name for end, name in HOSTS.items() if host == end or host.endswith("." + end)), None)
+    return next((vendor for end, vendor in HOSTS.items() if host == end or host.endswith("." + end)), None)
 
 
 async def _listing(ask: _Questions, name: str | None) -> Reading | None:

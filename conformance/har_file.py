@@ -10,23 +10,28 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from conformance.dialects.model import Dialect
 from conformance.evidence import Chunk, Evidence, Exchange, ProbeRecord, Sent
 from conformance.gather import SECRETS, leaking
-from conformance.wire.redact import redact_evidence
+from conformance.wire.redact import CREDENTIAL_HEADERS, redact_evidence
+from conformance.wire.shape import seconds
 from conformance.wire.store import EvidenceError
 
 PROBE = "recorded"
 """The only probe of such evidence: none of the suite's own was run."""
 
 LARGEST = 256 * 1024 * 1024
-_SECRET_QUERY = re.compile(r"(?i)([?&](?:key|api[-_]?key|token|access_token|sig|signature|code)=)[^&#]+")
+LEAST_COOKIE = 16
+"""Characters of a cookie's value that may be a session; a shorter one (a language, a theme) is in many texts."""
+
+_IN_QUERY = r"key|api[-_]?key|token|access_token|sig|signature|code"
+_USER = re.compile(r"(?<=://)[^/?#]*@")
 _GONE = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 """Response headers that do not describe the decoded body that a HAR holds."""
 
@@ -46,6 +51,7 @@ def read_har(path: Path, dialect: Dialect) -> Evidence:
             f"{path}: none of its {len(entries)} entries is a call in the dialect {dialect.name}"
         )
     secrets = tuple({s for entry in entries for s in _secrets(entry, dialect)})
+    sessions = tuple({s for entry in entries for s in _sessions(entry)})
     leaks = ProbeRecord(SECRETS, "done", notes={"leaks": leaking(exchanges, secrets, ())})
     started = min(e.started_at for e in exchanges)
     ended = max(e.started_at + (e.t_end or 0.0) for e in exchanges)
@@ -64,7 +70,7 @@ def read_har(path: Path, dialect: Dialect) -> Evidence:
         probes={PROBE: ProbeRecord(PROBE, "done"), SECRETS: leaks},
         exchanges=exchanges,
     )
-    return redact_evidence(evidence, secrets)
+    return redact_evidence(evidence, (*secrets, *sessions))
 
 
 def is_har(path: Path) -> bool:
@@ -104,11 +110,13 @@ def _exchange(identity: str, entry: Mapping[str, Any], dialect: Dialect) -> Exch
         total = max(0.0, float(entry.get("time") or 0.0)) / 1000
         sent = Sent(
             str(request["method"]),
-            _SECRET_QUERY.sub(r"\1[redacted]", str(request["url"])),
+            _USER.sub("", _secret_query(dialect).sub(r"\1[redacted]", str(request["url"]))),
             _headers(request),
             str((request.get("postData") or {}).get("text") or "").encode("utf-8", "surrogatepass"),
         )
         started = datetime.fromisoformat(str(entry["startedDateTime"])).timestamp()
+        if not (seconds(started) and seconds(total)):
+            return None
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         return None
     if body is None:
@@ -184,22 +192,36 @@ def _base(exchange: Exchange, dialect: Dialect) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{path}"
 
 
-def _secrets(entry: Mapping[str, Any], dialect: Dialect) -> Iterable[str]:
-    """Credentials of one entry, to be searched for in everything."""
+def _secret_query(dialect: Dialect) -> re.Pattern[str]:
+    """Query parameters that carry a credential, the dialect's own among them."""
+    own = f"|{re.escape(dialect.auth.query)}" if dialect.auth.query else ""
+    return re.compile(rf"(?i)([?&](?:{_IN_QUERY}{own})=)[^&#]+")
+
+
+def _sent(entry: Mapping[str, Any], names: Collection[str]) -> Iterator[str]:
+    """The values of the request headers of these names."""
     request = entry.get("request")
-    if not isinstance(request, dict):
-        return
-    names = {
-        "authorization",
-        "api-key",
-        "x-api-key",
-        "x-goog-api-key",
-        "cookie",
-        (dialect.auth.header or "").lower(),
-    }
-    for header in request.get("headers") or ():
+    for header in (request.get("headers") or ()) if isinstance(request, dict) else ():
         if isinstance(header, dict) and str(header.get("name", "")).lower() in names:
-            value = str(header.get("value", ""))
-            yield from {value, value.rpartition(" ")[2]} - {""}
-    for match in _SECRET_QUERY.finditer(str(request.get("url", ""))):
+            yield str(header.get("value", ""))
+
+
+def _secrets(entry: Mapping[str, Any], dialect: Dialect) -> Iterator[str]:
+    """Credentials of one entry, to be searched for in everything."""
+    for value in _sent(entry, CREDENTIAL_HEADERS | {"cookie", (dialect.auth.header or "").lower()}):
+        yield from {value, value.rpartition(" ")[2]} - {""}
+    request = entry.get("request")
+    url = str(request.get("url", "")) if isinstance(request, dict) else ""
+    for match in _secret_query(dialect).finditer(url):
         yield match[0].partition("=")[2]
+    if (user := _USER.search(url)) and (password := user[0][:-1].partition(":")[2]):
+        yield unquote(password)
+
+
+def _sessions(entry: Mapping[str, Any]) -> Iterator[str]:
+    """Values of cookies, which are not written. That an API repeats one need not be a leak: it may be no session."""
+    for cookies in _sent(entry, ("cookie",)):
+        for cookie in cookies.split(";"):
+            value = cookie.partition("=")[2].strip()
+            if len(value) >= LEAST_COOKIE:
+                yield value

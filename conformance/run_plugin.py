@@ -115,7 +115,7 @@ class RunPlugin:
         return True
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        report = self.report()
+        self.state.report = report = self._report()
         if report is None or self.state.settings.out is None:
             return
         try:
@@ -125,7 +125,7 @@ class RunPlugin:
             self.state.stopped = (str(error), 2)
             session.exitstatus = 2
 
-    def report(self) -> Report | None:
+    def _report(self) -> Report | None:
         """The report of this run, or None if it ended before anything was judged."""
         if self.state.evidence is None:
             return None

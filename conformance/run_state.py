@@ -15,6 +15,7 @@ from conformance.gate.policy import Policy
 from conformance.gather import Watcher
 from conformance.judge import Bench
 from conformance.registry import Check
+from conformance.report.model import Report
 from conformance.selection import Selection
 from conformance.target import Target
 from conformance.verdict import Verdict
@@ -37,7 +38,8 @@ class Settings:
 
 @dataclass
 class RunState:
-    """``stopped`` is set when the run ended before its verdicts: one line for the user, and the exit code."""
+    """``stopped`` is set when the run ended before its verdicts: one line for the user, and the exit code.
+    ``report`` is there when the session has finished, unless nothing was judged."""
 
     settings: Settings
     stopped: tuple[str, int] | None = None
@@ -45,6 +47,7 @@ class RunState:
     evidence: Evidence | None = None
     bench: Bench | None = None
     verdicts: dict[str, Verdict] = field(default_factory=dict)
+    report: Report | None = None
 
 
 STATE: pytest.StashKey[RunState] = pytest.StashKey()

@@ -6,7 +6,8 @@ It is read as an advertisement: what it promises is held against what the run sa
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ import yaml
 from jsonpath_rfc9535 import JSONPathError, find
 
 LARGEST = 32 * 1024 * 1024
+MAX_VALUES = 5_000_000
+"""Values of one document, those of YAML aliases counted each time: a few lines can say billions."""
+
 SECONDS = 20.0
 
 
@@ -28,11 +32,12 @@ def read_document(source: str, overlays: Sequence[Path] = ()) -> Mapping[str, An
     Raises:
         DocumentError: unreadable, no OpenAPI 3 document, or an overlay that cannot be applied.
     """
-    document = _parsed(_fetched(source) if "://" in source else _file(Path(source)), source)
+    data = _fetched(source) if "://" in source else _file(Path(source))
+    document = _parsed(data, source, "OpenAPI document")
     if not str(document.get("openapi", "")).startswith("3.") or not isinstance(document.get("paths"), dict):
         raise DocumentError(f"{source} is no OpenAPI 3 document with paths")
     for path in overlays:
-        document = apply_overlay(document, _parsed(_file(path), str(path)), str(path))
+        document = apply_overlay(document, _parsed(_file(path), str(path), "overlay"), str(path))
     return document
 
 
@@ -128,20 +133,22 @@ def _fetched(url: str) -> bytes:
     return body
 
 
-def _parsed(data: bytes, name: str) -> dict[str, Any]:
+def _parsed(data: bytes, name: str, kind: str) -> dict[str, Any]:
     """JSON is YAML here; keys such as ``200`` become text."""
     try:
-        found = _text_keys(yaml.load(data, yaml.CSafeLoader))
+        found = _text_keys(yaml.load(data, yaml.CSafeLoader), count(1))
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise DocumentError(
             f"{name} is neither JSON nor YAML: {' '.join(str(error).split())[:200]}"
         ) from None
     if not isinstance(found, dict):
-        raise DocumentError(f"{name} holds no object")
+        raise DocumentError(f"{name} is no {kind}: it holds no object")
     return found
 
 
-def _text_keys(value: Any) -> Any:
+def _text_keys(value: Any, counter: Iterator[int]) -> Any:
+    if next(counter) > MAX_VALUES:
+        raise ValueError(f"more than {MAX_VALUES:,} values")
     if isinstance(value, dict):
-        return {str(key): _text_keys(item) for key, item in value.items()}
-    return [_text_keys(item) for item in value] if isinstance(value, list) else value
+        return {str(key): _text_keys(item, counter) for key, item in value.items()}
+    return [_text_keys(item, counter) for item in value] if isinstance(value, list) else value

@@ -57,6 +57,9 @@ class Chosen:
             limits=flags.limits if flags.limits != Limits() else base.limits,
             verify=flags.verify and base.verify,
             ca_bundle=flags.ca_bundle or base.ca_bundle,
+            concurrency=flags.concurrency if flags.concurrency != Target.concurrency else base.concurrency,
+            callback_url=flags.callback_url,
+            callback_port=flags.callback_port,
             budget=_merged(flags.budget, base.budget),
         )
 

@@ -18,6 +18,7 @@ from conformance.dialects.model import Dialect, DialectError, load_dialect
 from conformance.dialects.recorded import RecordingError, read_recording
 from conformance.evidence import NOT_JSON
 from conformance.reading import Reading
+from conformance.vendor_document import DocumentError, read_document
 
 app = typer.Typer(no_args_is_help=True, help="Write, lint and try a dialect of your own.")
 
@@ -165,10 +166,11 @@ def _drafted(
 
 def _operation(document_path: Path, path: str | None) -> tuple[str, Any, Any, Any]:
     """Path, sample of the request, of the answer and of an error of the chat operation of an OpenAPI document."""
-    document = _json(document_path)
-    paths = document.get("paths") if isinstance(document, dict) else None
-    if not isinstance(paths, dict):
-        stop(f"{document_path} is no OpenAPI document: it has no paths", 2)
+    try:
+        document = read_document(str(document_path))
+    except DocumentError as error:
+        stop(str(error), 2)
+    paths = document["paths"]
     posts = [p for p, operations in paths.items() if isinstance(operations, dict) and "post" in operations]
     likely = [
         p for p in posts if any(word in p.lower() for word in ("chat", "messages", "generate", "responses"))

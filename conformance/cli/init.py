@@ -14,18 +14,9 @@ import typer
 
 from conformance.cli.stop import stop
 from conformance.dialects.model import DialectError, load_dialect
-from conformance.discover import MOST_CALLS, Discovered, NotDiscovered, discover
+from conformance.discover import MOST_CALLS, Discovered, NotDiscovered, discover, vendor_of
 from conformance.target import Target, TargetError
 from conformance.target_file import FILE, read_targets
-
-_OF_HOST = {
-    "api.openai.com": "OPENAI_API_KEY",
-    "openai.azure.com": "AZURE_OPENAI_API_KEY",
-    "api.anthropic.com": "ANTHROPIC_API_KEY",
-    "generativelanguage.googleapis.com": "GEMINI_API_KEY",
-    "api.cohere.com": "CO_API_KEY",
-    "api.mistral.ai": "MISTRAL_API_KEY",
-}
 
 
 def command(
@@ -61,8 +52,8 @@ def command(
 
     Example: aiconform init https://api.example.com/v1 --key-env EXAMPLE_KEY
     """
-    chosen = name or _name(url)
     try:
+        chosen = name or _name(url)
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", chosen):
             raise TargetError(f"--name: '{chosen}' is not a name of letters, digits, '-', '_' and '.'")
         if config.exists() and chosen in read_targets(config).targets:
@@ -94,26 +85,33 @@ def command(
 
 
 def entry(name: str, target: Target, dialect: str, found: Discovered, keys: dict[str, str]) -> str:
-    """The table of one target in TOML. A JSON string is a TOML basic string."""
-    quoted = name if "." not in name else json.dumps(name)
+    """The table of one target in TOML."""
+    quoted = name if "." not in name else _quoted(name)
     lines = [
         f"[targets.{quoted}]",
-        f"url = {json.dumps(target.base_url)}",
-        f"dialect = {json.dumps(dialect)}",
+        f"url = {_quoted(target.base_url)}",
+        f"dialect = {_quoted(dialect)}",
     ]
     if target.ca_bundle:
-        lines.append(f"ca_bundle = {json.dumps(target.ca_bundle)}")
+        lines.append(f"ca_bundle = {_quoted(target.ca_bundle)}")
     if found.model:
-        lines.append(f"model = {json.dumps(found.model)}")
+        lines.append(f"model = {_quoted(found.model)}")
     if keys:
         sources = ", ".join(
-            f"{principal} = {{env = {json.dumps(variable)}}}" for principal, variable in keys.items()
+            f"{principal} = {{env = {_quoted(variable)}}}" for principal, variable in keys.items()
         )
         lines.append(f"keys = {{{sources}}}")
     if found.capabilities:
-        states = ", ".join(f"{json.dumps(c)} = {json.dumps(s)}" for c, s in found.capabilities.items())
+        states = ", ".join(f"{_quoted(c)} = {_quoted(s)}" for c, s in found.capabilities.items())
         lines.append(f"capabilities = {{{states}}}")
     return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    """A TOML basic string. JSON's is one, but for DEL, for the surrogate pairs of its escapes, and for a lone surrogate
+    (which a server may send, and UTF-8 cannot hold)."""
+    written = json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return written.encode("utf-8", "replace").decode("utf-8")
 
 
 def _add(path: Path, text: str) -> None:
@@ -131,9 +129,9 @@ def _name(url: str) -> str:
 
 def _usual_variable(url: str) -> str | None:
     """The variable that holds the key: the vendor's own, else ours, if it is set."""
-    host = (urlsplit(url).hostname if "://" in url else None) or ""
-    own = next((v for end, v in _OF_HOST.items() if host == end or host.endswith("." + end)), None)
-    return next((v for v in (own, "AICONFORM_KEY") if v and os.environ.get(v)), None)
+    vendor = vendor_of(url)
+    own = (vendor.variable,) if vendor else ()
+    return next((v for v in (*own, "AICONFORM_KEY") if os.environ.get(v)), None)
 
 
 def _key(variable: str | None) -> str | None:

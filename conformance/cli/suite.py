@@ -11,7 +11,6 @@ import conformance.checks
 from conformance import plugin
 from conformance.cli.stop import stop
 from conformance.report.model import Report
-from conformance.run_plugin import RunPlugin
 from conformance.run_state import RunState, Settings
 
 
@@ -43,11 +42,6 @@ def run_suite(settings: Settings) -> Report:
     code = pytest.main(arguments, plugins=[plugin, _Start(state)])
     if state.stopped:
         stop(*state.stopped)
-    report = _report_of(state)
-    if report is None:
+    if state.report is None:
         stop(f"the suite could not run its checks (pytest exit code {int(code)})", 3)
-    return report
-
-
-def _report_of(state: RunState) -> Report | None:
-    return RunPlugin(state).report()
+    return state.report

@@ -5,7 +5,6 @@ Nothing here raises for what a server sent: a document of any JSON type simply h
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +13,7 @@ from conformance.dialects.facts import ErrorFacts, Fact, Facts, ListedModel, Pla
 from conformance.dialects.model import Classification, Dialect, ErrorRules, StreamRules, Terminal
 from conformance.dialects.rules import Rule
 from conformance.evidence import NOT_JSON, Exchange
+from conformance.wire.strict_json import json_fault
 from conformance.wire.transcript import SseEvent
 
 MESSAGE_CAP = 4000
@@ -161,7 +161,7 @@ class _StreamReader:
         document = event.json
         if document is NOT_JSON:
             if known:
-                self.invalid.append((index, _why_not_json(data)))
+                self.invalid.append((index, json_fault(data)))
             else:
                 self.ignored.append(index)
             return
@@ -246,12 +246,3 @@ def _final_usage(rules: Mapping[str, Rule], usages: list[Placed]) -> dict[str, i
             take = rules[f"usage.{name}"].take
             final[name] = sum(values) if take == "sum" else max(values) if take == "max" else values[-1]
     return final
-
-
-def _why_not_json(text: str) -> str:
-    """The parser's message for text that ``parse_json`` refused."""
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError) as error:
-        return str(error)
-    return "NaN and Infinity are not JSON"

@@ -218,7 +218,7 @@ class Page:
         """Probes that were not carried out to their end."""
         return [p for p in self.report.evidence.probes.values() if p.outcome != "done"]
 
-    @property
+    @cached_property
     def exhibited(self) -> frozenset[str]:
         return frozenset(f.exhibit.exchange.id for f in self.findings if f.exhibit)
 

@@ -119,7 +119,7 @@ class Wire:
             yield watch
 
     async def open(self, url: httpx.URL) -> Connection:
-        """A connection for a conversation that is no request and response. Proxies are not used for it."""
+        """A connection for a conversation that is no request and response; raises :class:`ConnectError`."""
         connection, proxy = await self._open(url, _Progress(time.perf_counter()))
         if proxy is not None and url.scheme == "http":
             connection.close()

@@ -63,7 +63,10 @@ SCHEMES = frozenset({"basic", "bearer", "digest", "dpop", "apikey", "token", "aw
 def redact_headers(headers: Headers, secrets: Collection[str] = ()) -> tuple[tuple[str, str], ...]:
     """The same names in the same order. Values of names that are not known to be safe become
     ``[redacted N chars]``; ``Authorization`` keeps its scheme; secrets in safe values are replaced."""
-    scrubber = Scrubber(secrets)
+    return _redact_headers(headers, Scrubber(secrets))
+
+
+def _redact_headers(headers: Headers, scrubber: Scrubber) -> tuple[tuple[str, str], ...]:
     return tuple((name, scrubber.scrub(redact_value(name, value))) for name, value in headers)
 
 
@@ -152,7 +155,10 @@ def scrub(value: S, secrets: Collection[str]) -> S:
 
 def redact_exchange(exchange: Exchange, secrets: Collection[str]) -> Exchange:
     """The exchange as it may be written. Doing it twice changes nothing more."""
-    scrubber = Scrubber(secrets)
+    return _redact_exchange(exchange, Scrubber(secrets))
+
+
+def _redact_exchange(exchange: Exchange, scrubber: Scrubber) -> Exchange:
     sent, failure = exchange.sent, exchange.failure
     return replace(
         exchange,
@@ -160,10 +166,10 @@ def redact_exchange(exchange: Exchange, secrets: Collection[str]) -> Exchange:
         sent=Sent(
             sent.method,
             scrubber.scrub(sent.url),
-            redact_headers(sent.headers, secrets),
+            _redact_headers(sent.headers, scrubber),
             scrubber.scrub(sent.body),
         ),
-        headers=redact_headers(exchange.headers, secrets),
+        headers=_redact_headers(exchange.headers, scrubber),
         chunks=_redact_body(exchange, scrubber),
         failure=failure and Failure(failure.kind, scrubber.scrub(failure.detail), failure.t),
         redirects=tuple(scrubber.scrub(r) for r in exchange.redirects),
@@ -225,5 +231,5 @@ def redact_evidence(evidence: Evidence, secrets: Collection[str]) -> Evidence:
             name: ProbeRecord(p.name, p.outcome, scrubber.scrub(p.reason), scrubber.plain(p.notes))
             for name, p in evidence.probes.items()
         },
-        exchanges=tuple(redact_exchange(e, secrets) for e in evidence.exchanges),
+        exchanges=tuple(_redact_exchange(e, scrubber) for e in evidence.exchanges),
     )

@@ -17,6 +17,7 @@ from typing import Any
 
 from conformance.evidence import Chunk, Evidence, Exchange, Failure, Frame, ProbeRecord, Sent
 from conformance.wire.redact import redact_evidence
+from conformance.wire.shape import EXCHANGE, FAILURE, PROBE, REQUEST, RESPONSE, RUN, checked, integer, seconds
 
 FORMAT = "aiconform-evidence"
 VERSION = 1
@@ -167,12 +168,15 @@ def _exchange_json(exchange: Exchange) -> dict[str, Any]:
 
 
 def _evidence(run: dict[str, Any], folder: Path) -> Evidence:
+    checked(run, RUN, "run.json")
     return Evidence(
         target=run["target"],
         dialect=run["dialect"],
         started_at=run["started_at"],
         duration=run["duration"],
-        probes={name: ProbeRecord(**p) for name, p in run["probes"].items()},
+        probes={
+            name: ProbeRecord(**checked(p, PROBE, f"the probe {name}")) for name, p in run["probes"].items()
+        },
         exchanges=tuple(_exchange(_checked_id(str(name)), folder) for name in run["exchanges"]),
         suite_version=run["suite_version"],
         contract_version=run["contract_version"],
@@ -181,10 +185,13 @@ def _evidence(run: dict[str, Any], folder: Path) -> Evidence:
 
 def _exchange(name: str, folder: Path) -> Exchange:
     found = json.loads((folder / f"{name}.json").read_bytes())
-    request, response = dict(found.pop("request")), dict(found.pop("response"))
+    where = f"{name}.json"
+    checked(found, EXCHANGE, where)
+    request = checked(found.pop("request"), REQUEST, where)
+    response = dict(checked(found.pop("response"), RESPONSE, where))
     body = (folder / f"{name}.response").read_bytes()
     sizes = [size for _, size in response["chunks"]]
-    if not all(isinstance(size, int) and size >= 0 for size in sizes):
+    if any(size < 0 for size in sizes):
         raise ValueError(f"{name}.json has a chunk of no valid length")
     if sum(sizes) != len(body):
         raise ValueError(f"{name}.response has {len(body)} bytes where {sum(sizes)} were recorded")
@@ -204,7 +211,7 @@ def _exchange(name: str, folder: Path) -> Exchange:
         ),
         headers=_pairs(response.pop("headers")),
         chunks=tuple(chunks),
-        failure=failure and Failure(**failure),
+        failure=failure and Failure(**checked(failure, FAILURE, where)),
         redirects=tuple(response.pop("redirects")),
         frames=frames,
         **response,
@@ -217,8 +224,8 @@ def _frames(listed: list[list[Any]], path: Path) -> tuple[Frame, ...]:
     payloads = path.read_bytes()
     frames, start = [], 0
     for t, sender, opcode, fin, size in listed:
-        if not isinstance(size, int) or size < 0:
-            raise ValueError(f"{path.name} has a frame of no valid length")
+        if not integer(size) or size < 0 or not seconds(t):
+            raise ValueError(f"{path.name} has a frame of no valid length or time")
         frames.append(Frame(t, sender, opcode, payloads[start : start + size], fin))
         start += size
     if start != len(payloads):

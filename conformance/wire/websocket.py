@@ -29,7 +29,7 @@ from conformance.wire.connection import ConnectError, Connection, explain
 from conformance.wire.http import Recorded, Wire
 from conformance.wire.recording import Recording, Stop
 from conformance.wire.request import complete_headers, head, parse_url
-from conformance.wire.roundtrip import HEAD_CAP
+from conformance.wire.roundtrip import HEAD_CAP, MAX_INFORMATIONAL
 
 MAX_FRAMES = 20_000
 _ACCEPT_KEY = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -228,6 +228,7 @@ async def _handshake(connection: Connection, recording: Recording, started: floa
     )
     framing.send(request)
     framing.send(h11.EndOfMessage())
+    informational = 0
     while True:
         try:
             event = framing.next_event()
@@ -239,6 +240,7 @@ async def _handshake(connection: Connection, recording: Recording, started: floa
             if not data and recording.status is None:
                 raise Stop("reset", "the connection ended without a response")
             framing.receive_data(data)
+            await asyncio.sleep(0)  # a socket that always has data never suspends, and no deadline would fire
         elif isinstance(event, h11.InformationalResponse | h11.Response):
             recording.head(
                 event.status_code,
@@ -249,6 +251,9 @@ async def _handshake(connection: Connection, recording: Recording, started: floa
             if event.status_code == 101:
                 _check_accept(recording, key)
                 return framing.trailing_data[0]
+            informational += isinstance(event, h11.InformationalResponse)
+            if informational > MAX_INFORMATIONAL:
+                raise Stop("protocol", f"more than {MAX_INFORMATIONAL} informational responses")
         elif isinstance(event, h11.Data):
             recording.add(now, event.data)
         elif isinstance(event, h11.EndOfMessage):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from transcript_files import FOLDER
 from typer.testing import CliRunner
 
@@ -110,6 +111,18 @@ def test_a_draft_from_an_openapi_document(tmp_path: Path) -> None:
     ]
     assert dialect.error.facts["code"].sources[0].where == "/error/type"
     assert "/answer/trace_id: has no rule" in said
+
+
+def test_a_status_that_yaml_reads_as_a_number_is_found(tmp_path: Path) -> None:
+    document, out = tmp_path / "openapi.yaml", tmp_path / "mine.yaml"
+    answers = {
+        int(status): answer for status, answer in DOCUMENT["paths"]["/v1/chat"]["post"]["responses"].items()
+    }
+    chat = {"post": {**DOCUMENT["paths"]["/v1/chat"]["post"], "responses": answers}}
+    document.write_text(yaml.safe_dump({**DOCUMENT, "paths": {"/v1/chat": chat}}))
+    code, said = run("new", str(out), "--title", "X", "--openapi", str(document))
+    assert code == 0, said
+    assert load_dialect(str(out)).answer["text"].sources[0].where == "/answer"
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,14 @@ def test_a_wrong_document_is_named_in_one_line(tmp_path: Path, text: str, says: 
     assert "\n" not in str(caught.value)
 
 
+def test_a_few_lines_that_say_billions_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.yaml"
+    levels = [f"k{n}: &k{n} [{', '.join([f'*k{n - 1}'] * 10)}]" for n in range(1, 10)]
+    path.write_text("\n".join(["openapi: 3.1.0", "k0: &k0 x", *levels, "paths: {}"]), "utf-8")
+    with pytest.raises(DocumentError, match="more than 5,000,000 values"):
+        read_document(str(path))
+
+
 def test_what_cannot_be_had_is_named() -> None:
     with pytest.raises(DocumentError, match="cannot be read: no such file"):
         read_document("/nonexistent.yaml")

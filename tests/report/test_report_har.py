@@ -154,6 +154,31 @@ def test_no_credential_of_the_recording_survives(tmp_path: Path) -> None:
     assert verdicts(evidence)["AUTH-16"] is Result.FAIL  # the echo itself is still found
 
 
+def test_no_password_query_key_or_session_of_the_recording_survives(tmp_path: Path) -> None:
+    """A password in the URL, the dialect's own query parameter, and the value of a cookie that an answer repeats."""
+    dialect = replace(OPENAI, auth=replace(OPENAI.auth, header=None, query="subscription-key"))
+    session = "5d41402abc4b2a76b9719d91"
+    asked = entry(
+        f'{{"session":"{session}"}}',
+        url="https://me:hunter-2-pw@api.vendor.example/v1/chat/completions?subscription-key=zz-8812-key",
+    )
+    asked["request"]["headers"].append({"name": "Cookie", "value": f"sid={session}; theme=dark"})
+    path = tmp_path / "traffic.har"
+    path.write_text(json.dumps(archive(asked)), "utf-8")
+    evidence = read_har(path, dialect)
+    write_har(evidence, tmp_path / "clean.har")
+    written = (tmp_path / "clean.har").read_text("utf-8")
+    assert [s for s in (session, "hunter-2-pw", "zz-8812-key") if s in written] == []
+    assert evidence.probes["secrets"].notes["leaks"] == []  # a cookie need not be a credential
+
+
+@pytest.mark.parametrize(
+    "damage", [{"time": 1e400}, {"time": 1e300}, {"startedDateTime": "9999-12-31T23:59:59.999Z"}]
+)
+def test_times_that_no_report_could_show_are_left_out(tmp_path: Path, damage: dict[str, Any]) -> None:
+    assert [e.id for e in read(tmp_path, entry(**damage), entry()).exchanges] == ["h0002"]
+
+
 def test_what_is_no_call_of_the_api_is_left_out(tmp_path: Path) -> None:
     evidence = read(
         tmp_path,

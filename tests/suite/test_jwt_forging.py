@@ -94,3 +94,11 @@ def test_what_is_no_jwt_is_told_from_one(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "opaque-token", "a.b.c", "..", "e30.W10.x", "e30.e30"])
 def test_opaque_tokens_have_no_parts(text: str) -> None:
     assert parts(text) is None
+
+
+def test_a_token_that_nobody_signed_can_be_altered_too() -> None:
+    unsecured = unsigned(token(EC))["none"]
+    made = altered(unsecured)
+    assert made["no_signature"] == unsecured
+    assert made["signature"] != unsecured
+    assert parts(f"{unsecured}!") is None  # no base64url, so no JWT

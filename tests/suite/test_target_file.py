@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from typer.testing import CliRunner
 from conformance.budget import Budget, Price
 from conformance.cli import app
 from conformance.cli.choose import choose
+from conformance.cli.init import entry
+from conformance.discover import Discovered
 from conformance.target import Target, TargetError
 from conformance.target_file import dialect_name, read_targets, target_of, target_schema
 
@@ -152,6 +155,12 @@ def test_flags_win_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert target.keys == {"main": "sk-flag", "other": "sk-other"}
     assert (target.model, target.max_calls, target.budget.tokens) == ("m-2", 9, 20000)
     assert chosen.under(Target.create(chosen.url, "vendor")).keys == {"main": "sk-secret"}
+    flags = Target.create(
+        chosen.url, "vendor", concurrency=4, callback_url="http://me.example", callback_port=1
+    )
+    target = chosen.under(flags)
+    assert (target.concurrency, target.callback_url, target.callback_port) == (4, "http://me.example", 1)
+    assert chosen.under(Target.create(chosen.url, "vendor")).concurrency == 2
 
 
 def run(*arguments: str) -> tuple[int, str]:
@@ -178,6 +187,7 @@ def test_a_plan_fetches_no_secret(tmp_path: Path) -> None:
         (["check", "nope"], "has no target 'nope': choose a"),
         (["check", "--config", "gone.toml"], "gone.toml cannot be read"),
         (["init", "127.0.0.1:9/v1"], "is not a URL"),
+        (["init", "http://[x"], "Invalid IPv6 URL"),
         (["init", "http://127.0.0.1:9/v1", "--name", "a"], "has a target 'a' already"),
         (["init", "http://127.0.0.1:9/v1", "--name", "a b"], "'a b' is not a name"),
         (["init", "http://127.0.0.1:9/v1", "--dialect", "nope"], "there is no dialect 'nope'"),
@@ -248,3 +258,16 @@ def _check() -> tuple[int, str]:
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("model", ["m-\U0001f600", "m-\x7f", 'm"]\nkeys = 1', "m-\x85"])
+def test_a_model_of_any_name_leaves_a_file_that_is_toml(model: str) -> None:
+    target = Target.create("http://127.0.0.1:9/v1", "contract")
+    written_down = entry("a", target, "openai-chat", Discovered("openai-chat", model), {})
+    assert tomllib.loads(written_down)["targets"]["a"]["model"] == model
+
+
+def test_a_lone_surrogate_leaves_a_file_that_is_toml() -> None:
+    target = Target.create("http://127.0.0.1:9/v1", "contract")
+    written_down = entry("a", target, "openai-chat", Discovered("openai-chat", "m-\ud800"), {})
+    assert tomllib.loads(written_down)["targets"]["a"]["model"] == "m-?"

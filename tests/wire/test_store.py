@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -124,6 +125,38 @@ def test_a_failed_save_leaves_nothing_behind(tmp_path: Path) -> None:
         save(bad, tmp_path / "run", [])
     assert [p.name for p in tmp_path.iterdir()] == ["run"]
     assert load(tmp_path / "run").exchanges[0].raw == b"data: a\n\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "keys", "value"),
+    [
+        ("run.json", ["started_at"], "soon"),
+        ("run.json", ["started_at"], 10**400),
+        ("run.json", ["duration"], None),
+        ("run.json", ["dialect"], {}),
+        ("run.json", ["target"], []),
+        ("run.json", ["target", "declared"], "x"),
+        ("exchange", ["started_at"], "y"),
+        ("exchange", ["response", "status"], "200"),
+        ("exchange", ["response", "headers"], [[1, 2]]),
+        ("exchange", ["response", "t_end"], float("nan")),
+        ("exchange", ["response", "lag"], True),
+    ],
+)
+def test_a_value_of_another_kind_is_damage(tmp_path: Path, file: str, keys: list[str], value: Any) -> None:
+    """Not a traceback where it is first used, in a check or in a report."""
+    save(one(), tmp_path / "run", ())
+    path = (
+        tmp_path / "run" / file if file == "run.json" else next((tmp_path / "run/exchanges").glob("*.json"))
+    )
+    document = json.loads(path.read_text())
+    place = document
+    for key in keys[:-1]:
+        place = place[key]
+    place[keys[-1]] = value
+    path.write_text(json.dumps(document))
+    with pytest.raises(EvidenceError, match="is damaged: .* has no valid"):
+        load(tmp_path / "run")
 
 
 def damage(folder: Path, what: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import json
 from collections.abc import Awaitable, Callable
@@ -62,6 +63,21 @@ def met(peer: Peer, script: Any = until_done, limits: Limits = LIMITS) -> tuple[
             server.close()
 
     return asyncio.run(asyncio.wait_for(run(), 10))
+
+
+def test_a_flood_before_the_upgrade_is_bounded() -> None:
+    async def peer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 1000)
+                await writer.drain()
+
+    recorded, frames = met(peer)
+    failure = recorded.recording.failure
+    assert failure is not None
+    assert (failure.kind, frames) == ("protocol", ())
+    assert "more than 20 informational responses" in failure.detail
 
 
 def server_frames(frames: tuple[Frame, ...]) -> list[tuple[str, bytes, bool]]:
