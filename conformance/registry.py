@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from conformance.dialects.model import Dialect
     from conformance.session import Session
 
 BROAD = frozenset({"exchanges", "streams", "dialect", "target"})
@@ -44,7 +45,9 @@ class Check:
 @dataclass(frozen=True)
 class Probe:
     """What is sent for one area. ``calls`` is the most it sends, ``vendor_calls`` the most where calls cost money:
-    in any dialect but the contract's (0: only the contract's own format has what it asks for). It is left out unless
+    in any dialect but the contract's (0: only the contract's own format has what it asks for). ``shares``: what it
+    also needs and shares with other probes (:meth:`~conformance.session.Session.shared`), one call each in a run; a
+    name is that of the operation, with more after a colon where one operation is shared in several ways. It is left out unless
     the dialect has its abstract ``operations``, and one of its ``provocations``, if it names any. ``phase`` 0 runs
     first (baseline), 1 runs concurrently, 2 runs alone and last (it exhausts limits). ``computes``: it keeps a core
     busy, which would falsify the times that other probes measure; so it runs after those of its phase.
@@ -60,6 +63,11 @@ class Probe:
     provocations: tuple[str, ...]
     computes: bool
     client: bool
+    shares: tuple[str, ...] = ()
+
+    def shared_calls(self, dialect: Dialect) -> frozenset[str]:
+        """Those of ``shares`` that the dialect has."""
+        return frozenset(s for s in self.shares if s.partition(":")[0] in dialect.operations)
 
 
 CHECKS: dict[str, Check] = {}
@@ -91,6 +99,7 @@ def probe(
     provocations: tuple[str, ...] = (),
     computes: bool = False,
     client: bool = False,
+    shares: tuple[str, ...] = (),
 ) -> Callable[[ProbeFunction], ProbeFunction]:
     """Declare a probe; its name is the function's. ``tokens``: the most it may cost in all. See :class:`Probe`."""
 
@@ -100,7 +109,7 @@ def probe(
             raise ValueError(f"'{name}' cannot name a probe")
         elsewhere = calls if vendor_calls is None else vendor_calls
         PROBES[name] = Probe(
-            name, function, calls, operations, phase, tokens, elsewhere, provocations, computes, client
+            name, function, calls, operations, phase, tokens, elsewhere, provocations, computes, client, shares
         )
         return function
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,6 +14,7 @@ from conformance.budget import Ledger, OverBudget, Share
 from conformance.dialects.model import Dialect
 from conformance.evidence import Exchange, Principal
 from conformance.reading import Reading
+from conformance.sharing import Sharing
 from conformance.target import Target
 from conformance.wire.http import Wire
 
@@ -58,8 +60,9 @@ class Run:
         self._kept = kept
         self._lines: dict[Principal, asyncio.Lock] = {}
         self.slots = asyncio.Semaphore(target.concurrency)
-        self.capabilities: Reading | None = None
-        self.reading_capabilities = asyncio.Lock()
+        self.sharing = Sharing()
+        self.mark = secrets.token_hex(16)
+        """In what the probes of this run name together, and no other run has named."""
 
     def admit(self, most: Share) -> None:
         """Count one call that may take ``most`` tokens, or raise :class:`RunStopped`."""

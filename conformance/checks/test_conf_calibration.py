@@ -74,7 +74,9 @@ def test_white_space_does_not_move_the_confidence(classified_labelled: Probed) -
 
 
 @check("CONF-12")
-def test_the_declared_calibration_error_is_possible(classified_labelled: Probed) -> str:
+def test_the_declared_calibration_error_is_possible(
+    classified_labelled: Probed, classified: Probed
+) -> str:
     """On labelled texts there are not more errors than confidence and declared calibration error leave room for.
 
     The calibration error is at least the distance of mean confidence and accuracy. So under an honest claim the
@@ -82,8 +84,9 @@ def test_the_declared_calibration_error_is_possible(classified_labelled: Probed)
     answers has a lower tail no heavier than the binomial one (Hoeffding 1956, theorem 4). A claim is only refused
     if what was seen is less probable than 0.001 under it.
     """
-    labels = classified_labelled.notes.get("labels") or {}
-    answers = [r for r in _sure(classified_labelled, "labelled_") if r.role in labels]
+    labels = {**(classified.notes.get("labels") or {}), **(classified_labelled.notes.get("labels") or {})}
+    both = _sure(classified_labelled, "labelled_") + _sure(classified, "text_")
+    answers = [r for r in both if r.role in labels]
     declared = next((v for r in answers if is_share(v := confidence_block(r).get("ece"))), None)
     if declared is None:
         raise NotTested("no answer declares a calibration error (metadata.confidence.ece)")

@@ -6,17 +6,17 @@ What reads levels or exhausts limits is phase 2, alone on its key.
 from __future__ import annotations
 
 import asyncio
-import secrets
 from typing import Any
 
 import http_sf
 
+from conformance.probes.context import begun_session
+from conformance.probes.trace import traced, traced_stream
 from conformance.reading import Reading
 from conformance.registry import probe
 from conformance.session import ProbeSkipped, Session
 
 SYSTEM = "You answer questions about a small harbour. Be exact, be brief, and say so when you do not know."
-QUESTION = "Which boats left this morning, and when will they be back?"
 USAGE_WAITS = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Seconds between looks at the usage, until both answers are found: the contract allows a minute."""
 
@@ -27,14 +27,16 @@ LEAST_BUDGET = 100
 LONGEST_WAIT = 20.0
 
 
-@probe(calls=5, operations=("chat", "estimate", "session_create"), phase=2, tokens=200)
+@probe(
+    calls=3,
+    operations=("chat", "estimate", "session_create"),
+    phase=2,
+    tokens=200,
+    shares=("session_create", "chat:session"),
+)
 async def estimation(session: Session) -> None:
-    """A request with system text and history: estimated twice, then sent."""
-    created = await session.call("session_create", "created")
-    session_id = created.body.get("session_id") if isinstance(created.body, dict) else None
-    if not isinstance(session_id, str):
-        raise ProbeSkipped(f"no session could be made: status {created.status}")
-    await session.call("chat", "turn_1", session_id=session_id, prompt=QUESTION, max_output_tokens=12)
+    """A request with system text, in a session with a history: estimated twice, then sent."""
+    session_id, _ = await begun_session(session)
     same: dict[str, Any] = {
         "session_id": session_id,
         "system": SYSTEM,
@@ -46,14 +48,17 @@ async def estimation(session: Session) -> None:
     await session.call("chat", "real", **same)
 
 
-@probe(calls=5 + len(USAGE_WAITS), operations=("chat", "chat_stream", "usage"), tokens=100)
+@probe(
+    calls=2 + len(USAGE_WAITS),
+    operations=("chat", "chat_stream", "usage"),
+    tokens=100,
+    shares=("chat:traced", "chat_stream:traced"),
+)
 async def usage_of_trace(session: Session) -> None:
     """One plain and one streamed answer under a trace of our own, then its usage as two principals see it."""
-    trace_id = secrets.token_hex(16)
-    parent = {"traceparent": f"00-{trace_id}-{secrets.token_hex(8)}-01"}
-    small: dict[str, Any] = {"prompt": "Say yes.", "max_output_tokens": 6, "headers": parent}
-    await session.call("chat", "plain", **small)
-    await session.call("chat_stream", "streamed", **small)
+    trace_id = session.mark
+    await traced(session, "plain")
+    await traced_stream(session, "streamed")
     for wait in (*USAGE_WAITS, None):
         seen = await session.call("usage", "usage", trace_id=trace_id)
         listed = seen.body.get("data") if isinstance(seen.body, dict) else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from conformance.probes.errors import provoke
 from conformance.registry import probe
 from conformance.session import Session
 
@@ -39,8 +40,14 @@ async def degenerate_inputs(session: Session) -> None:
     await asyncio.gather(*calls)
 
 
-@probe(calls=1, operations=("chat",), tokens=60, provocations=("model_timeout",))
+@probe(
+    calls=0,
+    operations=("chat",),
+    tokens=60,
+    provocations=("model_timeout",),
+    shares=("chat:model_timeout",),
+)
 async def slow_model(session: Session) -> None:
     """A call whose model takes longer than the API may block."""
-    slow = session.need_provocation("model_timeout")
-    await session.call("chat", "slow", **{"prompt": "Say yes.", "max_output_tokens": 16, **slow})
+    session.need_provocation("model_timeout")
+    await provoke(session, "model_timeout", "slow")

@@ -7,6 +7,7 @@ import re
 import secrets
 from typing import Any
 
+from conformance.probes.auth import SHORT_CHAT
 from conformance.probes.jwt_forging import altered, confused, parts, unsigned
 from conformance.probes.oauth_calls import ask, own, published_key, token_of, use
 from conformance.registry import probe
@@ -28,7 +29,7 @@ async def access_token(session: Session) -> None:
     client = session.need_oauth()
     wrong = secrets.token_urlsafe(24)
     issued, *_ = await asyncio.gather(
-        ask(session, "issued", own(client)),
+        ask(session, "issued", own(client), shared=True),
         ask(session, "wrong_secret", (client.client_id, wrong)),
         ask(session, "unknown_client", (f"aiconform-{secrets.token_hex(8)}", wrong)),
     )
@@ -110,14 +111,12 @@ async def bound_token(session: Session) -> None:
     await use(session.without_certificate(), "bare", token)
 
 
-@probe(calls=2, tokens=20)
+@probe(calls=1, tokens=20, shares=("chat:no_key",))
 async def resource_metadata(session: Session) -> None:
     """The metadata of the protected resource, where a challenge says that it is (RFC 9728)."""
     if session.dialect.offer("auth.oauth2").state == "detected":
         session.need_oauth()
-    refused = await session.call(
-        "chat", "challenge", principal="none", prompt="Say yes.", max_output_tokens=16
-    )
+    refused = await session.shared("chat", "challenge", principal="none", **SHORT_CHAT)
     place = _PLACE.search(refused.header("www-authenticate") or "")
     if place is None:
         raise ProbeSkipped("the challenge names no resource_metadata")

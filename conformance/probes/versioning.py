@@ -8,20 +8,21 @@ from datetime import UTC, datetime
 from typing import Any
 
 from conformance.probes.shaping import path_of
+from conformance.probes.baseline import FIRST
 from conformance.registry import probe
 from conformance.session import ProbeSkipped, Session
 
 UNSUPPORTED_VERSION = "1999-01-01"
 UNKNOWN_PATH_VERSION = "v999"
 MODELS_TRIED = 3
-ALIASES_TRIED = 3
+ALIASES_TRIED = 2
 PAIRED = 2
 """Pinned models that are also asked for in another interface version than the newest."""
 
 _PATH_VERSION = re.compile(r"/v[0-9]+(?=/)")
 
 
-@probe(calls=4, operations=("models", "capabilities"), tokens=0)
+@probe(calls=3, operations=("models", "capabilities"), tokens=0, shares=("capabilities",))
 async def interface_version(session: Session) -> None:
     """A supported and an unsupported ``API-Version``, and a path below a version that does not exist."""
     if session.dialect.name != "contract":
@@ -34,7 +35,12 @@ async def interface_version(session: Session) -> None:
     await session.raw("GET", _unknown_version(session), "unknown_path_version")
 
 
-@probe(calls=2 + MODELS_TRIED + ALIASES_TRIED + PAIRED, operations=("models", "capabilities"), tokens=200)
+@probe(
+    calls=MODELS_TRIED + ALIASES_TRIED - 1 + PAIRED,
+    operations=("models", "capabilities"),
+    tokens=200,
+    shares=("models", "capabilities", "chat:alias"),
+)
 async def model_versions(session: Session) -> None:
     """One short answer from each of the first models, by id and by alias; of some also in an older interface.
 
@@ -42,7 +48,7 @@ async def model_versions(session: Session) -> None:
     """
     if session.dialect.name != "contract":
         raise ProbeSkipped("only the contract's own format tells ids, aliases and pinning of models apart")
-    listed = await session.call("models", "models")
+    listed = await session.models()
     models = living_models(listed.body)
     pinned = [m["id"] for m in models if m.get("pinned") is True]
     listings = [m["aliases"] for m in models if isinstance(m.get("aliases"), list)]
@@ -50,16 +56,15 @@ async def model_versions(session: Session) -> None:
     capabilities = await session.capabilities()
     published = capabilities.body.get("api_versions") if isinstance(capabilities.body, dict) else None
     versions = [v for v in published if isinstance(v, str)] if isinstance(published, list) else []
-    short: dict[str, Any] = {"prompt": "Say yes.", "max_output_tokens": 4}
     older = [
-        session.call("chat", f"older:{v}:{name}", model=name, headers={"API-Version": v}, **short)
+        session.call("chat", f"older:{v}:{name}", model=name, headers={"API-Version": v}, **FIRST)
         for v in versions[-2:-1]
         for name in pinned[:PAIRED]
     ]
     await asyncio.gather(
         *older,
         *(
-            session.call("chat", f"{kind}:{name}", model=name, **short)
+            session.shared("chat", f"{kind}:{name}", model=name, **FIRST)
             for kind, names in (("pinned", pinned[:MODELS_TRIED]), ("alias", aliases[:ALIASES_TRIED]))
             for name in names
         ),

@@ -37,14 +37,14 @@ ADDRESSES = {
 }
 
 
-@probe(calls=22, operations=HOOKS, tokens=300)
+@probe(calls=14, operations=HOOKS, tokens=300, shares=("capabilities",))
 async def webhook_run(session: Session) -> None:
     """Four endpoints are told of one job; the secret of one is rotated; all are told of a second job.
 
     The notes hold what came in, and beside each message the signatures that our secrets give over its bytes.
     """
     if "capabilities" in session.dialect.operations:
-        await session.call("capabilities", "capabilities", principal="none")
+        await session.capabilities()
     async with session.receiver() as receiver:
         receiver.answer("/redirecting", Reply(302, {"Location": receiver.url(TRAP)}), Reply(200))
         for name, replies in BEHAVIOURS.items():
@@ -69,11 +69,16 @@ async def webhook_run(session: Session) -> None:
             session.notes["deliveries"] = [_noted(r, keys) for r in receiver.received]
 
 
-@probe(calls=len(ADDRESSES) + 1, operations=("register_webhook", "delete_webhook"), tokens=0)
+@probe(
+    calls=len(ADDRESSES),
+    operations=("register_webhook", "delete_webhook"),
+    tokens=0,
+    shares=("capabilities",),
+)
 async def webhook_addresses(session: Session) -> None:
     """Callback URLs that lead inside: link-local, private, and IPv4 addresses in disguise."""
     if "capabilities" in session.dialect.operations:
-        await session.call("capabilities", "capabilities", principal="none")
+        await session.capabilities()
     readings = await asyncio.gather(
         *(session.call("register_webhook", name, url=url) for name, url in ADDRESSES.items())
     )
@@ -98,12 +103,13 @@ async def _told(session: Session, receiver: Receiver, which: str, ids: dict[str,
         return await receiver.until(lambda received: about("/good", received) > 0, FIRST_WAIT)
 
     came = await told()
-    shown = await session.call("get_job", f"{which}.shown", job_id=name)
     session.notes[f"{which}_waited"] = FIRST_WAIT
-    if which == "first" and not came and shown.facts["job.status"].value not in OPEN:
-        # It may have ended a moment ago; from now on the message is due.
-        came = await told()
-        session.notes[f"{which}_waited"] = 2 * FIRST_WAIT
+    if which == "first":
+        shown = await session.call("get_job", "first.shown", job_id=name)
+        if not came and shown.facts["job.status"].value not in OPEN:
+            # It may have ended a moment ago; from now on the message is due.
+            came = await told()
+            session.notes["first_waited"] = 2 * FIRST_WAIT
     if which == "first" and came:
         session.notes["retries_waited"] = RETRY_WAIT
         await receiver.until(
