@@ -74,6 +74,11 @@ class Run:
             raise RunStopped(str(over)) from None
         self._on_call(self.ledger.calls)
 
+    def withdraw(self, most: Share) -> None:
+        """Give back what was admitted and not sent."""
+        self.ledger.calls -= 1
+        self.ledger.settle(most, Share())
+
     def line(self, principal: Principal) -> asyncio.Lock:
         """Where refused calls of one principal wait for their turn: all at once, they would be refused again."""
         return self._lines.setdefault(principal, asyncio.Lock())

@@ -10,7 +10,7 @@ import copy
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -38,6 +38,17 @@ HangUp = Callable[[bytes], bool]
 
 class ProbeSkipped(Exception):  # noqa: N818 - a signal
     """The probe cannot be sent: names the missing provocation, key or operation."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A call of :meth:`Session.in_turn`; the fields are the parameters of :meth:`Session.call`."""
+
+    operation: str
+    role: str
+    principal: Principal = "main"
+    body: bytes | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Session:
@@ -171,6 +182,31 @@ class Session:
     def run_key(self, name: str) -> str:
         """An idempotency key of this run, the same for each probe that asks for it by this name."""
         return f"aiconform-{name}-{self._run.mark}"
+
+    async def in_turn(self, *asked: Ask) -> list[Reading]:
+        """Calls one after the other on one connection; fewer readings than calls if it could not be kept open.
+
+        What a limit refuses is not sent again.
+        """
+        named = [settled(self.dialect, {"model": self.target.model, **a.params}) for a in asked]
+        sent = [
+            self._built(a.operation, p, a.principal, None, a.body) for a, p in zip(asked, named, strict=True)
+        ]
+        most = [most_of(a.operation, p, s.body) for a, p, s in zip(asked, named, sent, strict=True)]
+        async with self._run.slots:
+            for share in most:
+                self._run.admit(share)
+            started = time.time()
+            answers = await self._wire.send_in_turn(sent, self._limits("chat"))
+        readings = []
+        for ask, params, share, recorded in zip(asked, named, most, answers, strict=False):
+            reading = self._recorded(recorded, ask.operation, ask.role, ask.principal, params, started)
+            started += reading.exchange.t_end or 0.0
+            self._run.note(reading, share)
+            readings.append(reading)
+        for share in most[len(answers) :]:
+            self._run.withdraw(share)
+        return readings
 
     async def models(self, role: str = "models") -> Reading:
         """The list of models, once a run."""

@@ -74,9 +74,7 @@ def test_white_space_does_not_move_the_confidence(classified_labelled: Probed) -
 
 
 @check("CONF-12")
-def test_the_declared_calibration_error_is_possible(
-    classified_labelled: Probed, classified: Probed
-) -> str:
+def test_the_declared_calibration_error_is_possible(classified_labelled: Probed, classified: Probed) -> str:
     """On labelled texts there are not more errors than confidence and declared calibration error leave room for.
 
     The calibration error is at least the distance of mean confidence and accuracy. So under an honest claim the

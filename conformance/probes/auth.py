@@ -31,7 +31,10 @@ async def auth(session: Session) -> None:
         session.shared("chat", "none:chat", principal="none", **SHORT_CHAT),
         session.call("chat", "none:invalid_body", principal="none", body=b"{}", **SHORT_CHAT),
         session.call(
-            "chat", "unknown_key", headers=_headers(session, similar(session.target.keys["main"])), **SHORT_CHAT
+            "chat",
+            "unknown_key",
+            headers=_headers(session, similar(session.target.keys["main"])),
+            **SHORT_CHAT,
         ),
         session.call("chat", "malformed_key", headers=_headers(session, MALFORMED_KEY), **SHORT_CHAT),
     ]

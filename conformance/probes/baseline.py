@@ -7,7 +7,6 @@ from typing import Any
 from conformance.registry import probe
 from conformance.session import Session
 
-
 FIRST: dict[str, Any] = {"prompt": "Name three colours.", "max_output_tokens": 32}
 """The plain request; other probes may share its answer."""
 

@@ -16,7 +16,12 @@ LINKS_FOLLOWED = 4
 _LINK = re.compile(r"<([^>]*)>")
 
 
-@probe(calls=1 + LINKS_FOLLOWED, operations=("models", "count_tokens"), tokens=30, shares=("models", "chat:deprecated"))
+@probe(
+    calls=1 + LINKS_FOLLOWED,
+    operations=("models", "count_tokens"),
+    tokens=30,
+    shares=("models", "chat:deprecated"),
+)
 async def deprecated(session: Session) -> None:
     """A deprecated model, as the model list tells; a deprecated operation; and where their links lead."""
     listed = await session.models()
@@ -27,7 +32,9 @@ async def deprecated(session: Session) -> None:
     base = session.target.base_url.rstrip("/")
     targets = dict.fromkeys(target for a in answers for target in _links(a))
     below = [t for t in targets if t.startswith(base + "/")]
-    await asyncio.gather(*(session.raw("GET", target[len(base) :], f"link:{target}") for target in below[:LINKS_FOLLOWED]))
+    await asyncio.gather(
+        *(session.raw("GET", target[len(base) :], f"link:{target}") for target in below[:LINKS_FOLLOWED])
+    )
 
 
 @probe(calls=1, tokens=20)

@@ -87,9 +87,7 @@ async def error_forms(session: Session) -> None:
 async def provoke(session: Session, name: str, role: str) -> Reading:
     """A retryable failure, provoked once a run, under a key of the run where the dialect has keys."""
     key = session.run_key(name)
-    return await session.shared(
-        "chat", role, provoked=True, idempotency_key=key, **provoked(session, name)
-    )
+    return await session.shared("chat", role, provoked=True, idempotency_key=key, **provoked(session, name))
 
 
 def _unknown_model() -> Mapping[str, Any]:

@@ -94,9 +94,7 @@ async def idempotent_keys(session: Session) -> None:
     await session.call("chat", "bad_body_control", idempotency_key_body=f"{_new_key()}\u0007", **same)
 
 
-@probe(
-    calls=len(RETRYABLE), operations=KEYED, tokens=40, shares=("chat:model_timeout", "chat:overloaded")
-)
+@probe(calls=len(RETRYABLE), operations=KEYED, tokens=40, shares=("chat:model_timeout", "chat:overloaded"))
 async def idempotent_failures(session: Session) -> None:
     """Retryable failures, each provoked twice with one key; the payload must be equal, so it fails again."""
     wanted = [n for n in RETRYABLE if n in session.dialect.provocations]

@@ -10,7 +10,12 @@ from conformance.session import Session
 PUBLIC = ("description", "capabilities", "errors", "health")
 
 
-@probe(calls=2, operations=("description", "capabilities"), tokens=0, shares=("models", "capabilities", "description", "errors"))
+@probe(
+    calls=2,
+    operations=("description", "capabilities"),
+    tokens=0,
+    shares=("models", "capabilities", "description", "errors"),
+)
 async def self_description(session: Session) -> None:
     """The public documents, read without a key; the model list and its first model, read with one."""
     offered = [operation for operation in PUBLIC if operation in session.dialect.operations]

@@ -7,8 +7,8 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from conformance.probes.shaping import path_of
 from conformance.probes.baseline import FIRST
+from conformance.probes.shaping import path_of
 from conformance.registry import probe
 from conformance.session import ProbeSkipped, Session
 
