@@ -16,6 +16,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from conformance.evidence import AUTHORIZATION_SERVER
+
 if TYPE_CHECKING:
     from conformance.dialects.model import Dialect
     from conformance.session import Session
@@ -67,7 +69,8 @@ class Probe:
 
     def shared_calls(self, dialect: Dialect) -> frozenset[str]:
         """Those of ``shares`` that the dialect has."""
-        return frozenset(s for s in self.shares if s.partition(":")[0] in dialect.operations)
+        elsewhere = AUTHORIZATION_SERVER
+        return frozenset(s for s in self.shares if s.partition(":")[0] in (elsewhere, *dialect.operations))
 
 
 CHECKS: dict[str, Check] = {}

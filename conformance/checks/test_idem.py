@@ -73,7 +73,7 @@ def test_a_key_reused_with_another_payload_is_refused(idempotent_replay: Probed)
     error_status(
         idempotent_replay["other_payload"], 422, "IDEMPOTENCY_KEY_REUSED", "the same key with another payload"
     )
-    after = idempotent_replay["after_mismatch"]
+    after = idempotent_replay["replay"]
     expect_replay(first, after, "the original request after a refused mismatch")
     return "refused with 422, and the stored answer is intact"
 

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from conformance.probes.shaping import path_of
-from conformance.probes.streaming import POSTED
+from conformance.probes.shared import POSTED, SHORT_CHAT
 from conformance.reading import Reading
 from conformance.registry import probe
 from conformance.session import ProbeSkipped, Session
@@ -19,8 +19,6 @@ from conformance.session import ProbeSkipped, Session
 QUERY_NAMES = ("api_key", "key", "access_token")
 MALFORMED_KEY = "not-a-key"
 UNKNOWN_TURN = "turn_00000000000000000000000000000000"
-
-SHORT_CHAT: dict[str, Any] = {"prompt": "Say yes.", "max_output_tokens": 16}
 
 
 @probe(calls=5, tokens=60, shares=("chat:no_key",))
@@ -53,16 +51,16 @@ async def auth(session: Session) -> None:
     await asyncio.gather(*calls)
 
 
-@probe(calls=7, operations=("classify", "models", "capabilities"), tokens=0)
+@probe(calls=5, operations=("classify", "models", "capabilities"), tokens=0)
 async def auth_matrix(session: Session) -> None:
-    """Every other protected operation of the contract without a key, and a key given in the query string."""
+    """Every other protected operation of the contract without a key, but that of a turn (``turn_streams``); and a key given
+    in the query string."""
     _need_some_key(session)
     protected: dict[str, dict[str, Any]] = {
         "classify": {"text": "Where is my parcel?"},
         "models": {},
         "model": {"model": "any"},
         "chat_deferred": SHORT_CHAT,
-        "turn_stream": {"turn_id": UNKNOWN_TURN},
     }
     calls: list[Awaitable[Reading]] = [
         session.call(operation, f"none:{operation}", principal="none", **params)

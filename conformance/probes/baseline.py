@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from conformance.probes.shared import FIRST
 from conformance.registry import probe
 from conformance.session import Session
-
-FIRST: dict[str, Any] = {"prompt": "Name three colours.", "max_output_tokens": 32}
-"""The plain request; other probes may share its answer."""
 
 
 @probe(calls=0, phase=0, tokens=60, shares=("models", "chat:baseline"))

@@ -11,7 +11,7 @@ from typing import Any
 import http_sf
 
 from conformance.probes.context import begun_session
-from conformance.probes.trace import traced, traced_stream
+from conformance.probes.shared import non_ascii, unicode_stream
 from conformance.reading import Reading
 from conformance.registry import probe
 from conformance.session import ProbeSkipped, Session
@@ -52,13 +52,13 @@ async def estimation(session: Session) -> None:
     calls=2 + len(USAGE_WAITS),
     operations=("chat", "chat_stream", "usage"),
     tokens=100,
-    shares=("chat:traced", "chat_stream:traced"),
+    shares=("chat:non_ascii", "chat_stream:unicode"),
 )
 async def usage_of_trace(session: Session) -> None:
     """One plain and one streamed answer under a trace of our own, then its usage as two principals see it."""
     trace_id = session.mark
-    await traced(session, "plain")
-    await traced_stream(session, "streamed")
+    await non_ascii(session, "plain")
+    await unicode_stream(session, "streamed")
     for wait in (*USAGE_WAITS, None):
         seen = await session.call("usage", "usage", trace_id=trace_id)
         listed = seen.body.get("data") if isinstance(seen.body, dict) else None

@@ -6,7 +6,9 @@ import asyncio
 import re
 from urllib.parse import urljoin
 
-from conformance.probes.baseline import FIRST
+from conformance.evidence import Principal
+from conformance.probes.shaping import path_of
+from conformance.probes.shared import FIRST
 from conformance.probes.versioning import living_models
 from conformance.reading import Reading
 from conformance.registry import probe
@@ -20,7 +22,7 @@ _LINK = re.compile(r"<([^>]*)>")
     calls=1 + LINKS_FOLLOWED,
     operations=("models", "count_tokens"),
     tokens=30,
-    shares=("models", "chat:deprecated"),
+    shares=("models", "description", "model", "chat:deprecated"),
 )
 async def deprecated(session: Session) -> None:
     """A deprecated model, as the model list tells; a deprecated operation; and where their links lead."""
@@ -33,8 +35,21 @@ async def deprecated(session: Session) -> None:
     targets = dict.fromkeys(target for a in answers for target in _links(a))
     below = [t for t in targets if t.startswith(base + "/")]
     await asyncio.gather(
-        *(session.raw("GET", target[len(base) :], f"link:{target}") for target in below[:LINKS_FOLLOWED])
+        *(
+            _follow(session, listed, target[len(base) :], f"link:{target}")
+            for target in below[:LINKS_FOLLOWED]
+        )
     )
+
+
+async def _follow(session: Session, listed: Reading, path: str, role: str) -> Reading:
+    """What a link leads to; shared where it is the description or a model, which other probes ask for."""
+    known: list[tuple[str, Principal, dict[str, str]]] = [("description", "none", {})]
+    known += [("model", "main", {"model": model.id}) for model in listed.models]
+    for operation, principal, params in known:
+        if operation in session.dialect.operations and path_of(session, operation, **params) == path:
+            return await session.shared(operation, role, principal=principal, **params)
+    return await session.raw("GET", path, role)
 
 
 @probe(calls=1, tokens=20)

@@ -8,12 +8,13 @@ from typing import Any
 from uuid import uuid4
 
 from conformance.probes.errors import RETRYABLE, provoke, provoked
+from conformance.probes.shared import KEPT
 from conformance.probes.streaming import slowed
 from conformance.reading import Reading
 from conformance.registry import probe
 from conformance.session import Session
 
-PROMPT = "Write two short sentences about lighthouses."
+PROMPT = KEPT["prompt"]
 OTHER_PROMPT = "Write two short sentences about windmills."
 KEYED = ("chat", "classify")
 """No AI vendor takes idempotency keys (the two official clients that know the header never set it), so these
@@ -34,21 +35,16 @@ def _new_key() -> str:
     return f"aiconform-{uuid4().hex}"
 
 
-@probe(calls=5, operations=KEYED, tokens=400, shares=("chat:keyed",))
+@probe(calls=4, operations=KEYED, tokens=400, shares=("chat:keyed",))
 async def idempotent_replay(session: Session) -> None:
-    """One keyed request, then again: as it was, reordered, with the key quoted, with another payload."""
+    """One keyed request, then again: with another payload, as it was, reordered, with the key quoted."""
     key = session.run_key("replay")
     same = KEPT
     first = await session.shared("chat", "first", idempotency_key=key, **KEPT)
+    await session.call("chat", "other_payload", idempotency_key=key, **{**same, "prompt": OTHER_PROMPT})
     await session.call("chat", "replay", idempotency_key=key, **same)
     await session.call("chat", "reordered", idempotency_key=key, body=_reordered(first), **same)
     await session.call("chat", "quoted", headers={"Idempotency-Key": f'"{key}"'}, **same)
-    await session.call("chat", "other_payload", idempotency_key=key, **{**same, "prompt": OTHER_PROMPT})
-    await session.call("chat", "after_mismatch", idempotency_key=key, **same)
-
-
-KEPT: dict[str, Any] = {"prompt": PROMPT, "max_output_tokens": 24, "temperature": 1}
-"""The payload of the key that several probes use: its first answer is shared."""
 
 
 @probe(calls=TWINS + 1, operations=KEYED, phase=2, tokens=1600)

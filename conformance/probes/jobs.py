@@ -32,6 +32,8 @@ INTERVAL = 0.2
 """Seconds between two polls. More often than Retry-After asks, but never many times: the trace is the evidence."""
 
 POLLS = 14
+ENDINGS = ("failing_job", "job_misses_deadline")
+ENDING = tuple(f"submit_job:{name}" for name in ENDINGS)
 LOOKS = 5
 """At a job that ought to have ended soon."""
 
@@ -98,16 +100,16 @@ async def job_cancelled(session: Session) -> None:
         await session.call("get_job", "later", job_id=job)
 
 
-@probe(calls=2 * (1 + POLLS), operations=JOBS, tokens=200)
+@probe(calls=2 * POLLS, operations=JOBS, tokens=200, shares=ENDING)
 async def job_ends(session: Session) -> None:
     """A job that fails, and one that misses its deadline."""
-    names = [n for n in ("failing_job", "job_misses_deadline") if n in session.dialect.provocations]
+    names = [n for n in ENDINGS if n in session.dialect.provocations]
     if not names:
         session.need_provocation("failing_job")
 
     async def one(name: str) -> None:
         provoked = session.dialect.provocations[name]
-        submitted = await session.call("submit_job", f"{name}.submitted", document=DOCUMENT, **provoked)
+        submitted = await session.shared("submit_job", f"{name}.submitted", document=DOCUMENT, **provoked)
         await _poll(session, _job_id(submitted), f"{name}.poll", lambda status: status not in OPEN, POLLS)
 
     await asyncio.gather(*(one(name) for name in names))
@@ -150,13 +152,20 @@ LISTED = 2
 PAGES = 8
 
 
-@probe(calls=LISTED + PAGES + 5, operations=("submit_job", "list_jobs"), tokens=100)
+@probe(calls=PAGES + 5, operations=("submit_job", "list_jobs"), tokens=100, shares=ENDING)
 async def job_list(session: Session) -> None:
-    """Two jobs, listed in pages until both are found; a filter; and a limit and a cursor that are wrong.
+    """Two jobs, those of ``job_ends`` where they can be had, listed in pages until both are found; a filter; and a limit
+    and a cursor that are wrong.
 
     A page holds half of what there is, so that there are two or three.
     """
-    posted = [await session.call("submit_job", "posted", document="Thanks.") for _ in range(LISTED)]
+    declared = [session.dialect.provocations[n] for n in ENDINGS if n in session.dialect.provocations]
+    posted = [
+        await session.shared("submit_job", f"posted_{n}", document=DOCUMENT, **provoked)
+        for n, provoked in enumerate(declared)
+    ]
+    while len(posted) < LISTED:
+        posted.append(await session.call("submit_job", f"posted_{len(posted)}", document="Thanks."))
     wanted = {_job_id(reading) for reading in posted}
     end = await session.call("list_jobs", "end", limit=100)
     cursor = end.body.get("next_cursor") if isinstance(end.body, dict) else None
@@ -177,12 +186,14 @@ async def job_list(session: Session) -> None:
     await session.call("list_jobs", "cursor_unknown", cursor="no-such-cursor")
 
 
-@probe(calls=1, operations=("classify", "get_job"), tokens=40)
+@probe(calls=4, operations=("classify", "get_job"), tokens=40)
 async def respond_async(session: Session) -> None:
     """A classification for which the caller prefers not to wait (RFC 7240)."""
-    await session.call(
+    answer = await session.call(
         "classify", "preferred", text="Where is my parcel?", headers={"Prefer": "respond-async"}
     )
+    if answer.status == 202:
+        await _poll(session, _job_id(answer), "poll", lambda status: status not in OPEN, 3)
 
 
 async def _cancel_seconds(session: Session) -> float:

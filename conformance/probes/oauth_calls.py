@@ -14,6 +14,9 @@ from conformance.session import ProbeSkipped, Session
 from conformance.target import OAuth
 
 FORM = "application/x-www-form-urlencoded"
+TOKENS = ("authorization_server:token", "authorization_server:metadata")
+"""What the probes of tokens share: one that was issued, and the metadata of the server."""
+
 SERVER_METADATA = "/.well-known/oauth-authorization-server"
 
 

@@ -11,10 +11,10 @@ PUBLIC = ("description", "capabilities", "errors", "health")
 
 
 @probe(
-    calls=2,
+    calls=1,
     operations=("description", "capabilities"),
     tokens=0,
-    shares=("models", "capabilities", "description", "errors"),
+    shares=("models", "model", "capabilities", "description", "errors"),
 )
 async def self_description(session: Session) -> None:
     """The public documents, read without a key; the model list and its first model, read with one."""
@@ -24,4 +24,4 @@ async def self_description(session: Session) -> None:
         return
     listed = await session.models()
     if listed.models and "model" in session.dialect.operations:
-        await session.call("model", "model", model=listed.models[0].id)
+        await session.shared("model", "model", model=listed.models[0].id)

@@ -6,17 +6,13 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from conformance.probes.shared import POSTED, unicode_stream
 from conformance.reading import Reading
 from conformance.registry import probe
 from conformance.session import HangUp, ProbeSkipped, Session
 
 TWIN_PROMPT = "Name the three primary colours, one per line, and nothing else."
-UNICODE_TEXT = "日本語のテスト：雪と桜が好きです。🎉👩🏽‍🚀🇯🇵 Größe, naïve, 10 €"
 LARGE_WORD = "x" * 262_144
-MARKER = "quillwort-7731"
-POSTED: dict[str, Any] = {"prompt": f"Say something about {MARKER}.", "max_output_tokens": 32}
-"""The turn that its owner follows and that another principal asks for."""
-
 DEFAULT_KEEP_ALIVE = 10.0
 """Seconds of silence after which the contract's keep-alive is due, unless the target declares others."""
 
@@ -57,12 +53,10 @@ async def stream_pace(session: Session) -> None:
     )
 
 
-@probe(calls=1, operations=("chat_stream",), tokens=250)
+@probe(calls=0, operations=("chat_stream",), tokens=250, shares=("chat_stream:unicode",))
 async def stream_unicode(session: Session) -> None:
     """Japanese, emoji of several code points and accents, to be given back."""
-    await session.call(
-        "chat_stream", "unicode", prompt=f"Repeat exactly: {UNICODE_TEXT}", max_output_tokens=160
-    )
+    await unicode_stream(session, "unicode")
 
 
 @probe(calls=2, operations=("chat_stream",), tokens=40)

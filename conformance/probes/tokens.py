@@ -7,9 +7,9 @@ import re
 import secrets
 from typing import Any
 
-from conformance.probes.auth import SHORT_CHAT
 from conformance.probes.jwt_forging import altered, confused, parts, unsigned
-from conformance.probes.oauth_calls import ask, own, published_key, token_of, use
+from conformance.probes.oauth_calls import TOKENS, ask, own, published_key, token_of, use
+from conformance.probes.shared import SHORT_CHAT
 from conformance.registry import probe
 from conformance.session import ProbeSkipped, Session
 
@@ -23,7 +23,7 @@ _MARGIN = 1.2
 _PLACE = re.compile(r'resource_metadata="(https?://[^"]+)"')
 
 
-@probe(calls=15, tokens=160, client=True)
+@probe(calls=12, tokens=160, client=True, shares=TOKENS)
 async def access_token(session: Session) -> None:
     """A token by client credentials, and by clients that are none; then the token used as it is, and forged."""
     client = session.need_oauth()

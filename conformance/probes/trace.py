@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from conformance.probes.baseline import FIRST
+from conformance.probes.shared import FIRST, SHORT_CHAT, non_ascii, unicode_stream
 from conformance.reading import Reading
 from conformance.registry import probe
 from conformance.session import Session
@@ -17,9 +17,6 @@ INVALID = {
     "version_ff": f"ff-{TRACE_1}-00f067aa0ba902b7-01",
     "short": "00-4bf92f35-00f067aa-01",
 }
-TRACED: dict[str, Any] = {"prompt": "Say yes.", "max_output_tokens": 8}
-CLIENT_ID = "aiconform-client-id-0042"
-LONG_INPUT = "Answer with one word. " + "The harbour was quiet that morning, and nobody spoke. " * 33
 
 
 @probe(
@@ -27,26 +24,12 @@ LONG_INPUT = "Answer with one word. " + "The harbour was quiet that morning, and
     operations=("chat", "chat_stream"),
     tokens=100,
     vendor_calls=0,
-    shares=("chat:traced", "chat_stream:traced"),
+    shares=("chat:non_ascii", "chat_stream:unicode"),
 )
 async def traceparent(session: Session) -> None:
     """Valid traceparents: on a plain call, and on a stream with a ``tracestate`` that nobody knows."""
-    await traced(session, "sampled")
-    await traced_stream(session, "unsampled")
-
-
-async def traced(session: Session, role: str) -> Reading:
-    """One short answer under the trace of the run, sampled, and under a request id of the client's."""
-    parent = f"00-{session.mark}-00f067aa0ba902b7-01"
-    headers = {"traceparent": parent, "X-Client-Request-Id": CLIENT_ID}
-    return await session.shared("chat", role, headers=headers, **TRACED)
-
-
-async def traced_stream(session: Session, role: str) -> Reading:
-    """One short stream under the trace of the run, not sampled, with a ``tracestate``."""
-    parent = f"00-{session.mark}-b7ad6b7169203331-00"
-    headers = {"traceparent": parent, "tracestate": "aiconform=t61rcWkgMzE,other=1"}
-    return await session.shared("chat_stream", role, headers=headers, **TRACED)
+    await non_ascii(session, "sampled")
+    await unicode_stream(session, "unsampled")
 
 
 @probe(calls=len(INVALID), tokens=120, vendor_calls=2)
@@ -63,17 +46,11 @@ async def traceparent_invalid(session: Session) -> None:
     )
 
 
-@probe(calls=1, tokens=600)
-async def longer_input(session: Session) -> None:
-    """A prompt of three hundred words, for a short answer."""
-    await session.call("chat", "long", prompt=LONG_INPUT, max_output_tokens=16)
-
-
-@probe(calls=1, tokens=60, vendor_calls=0, shares=("chat:traced",))
+@probe(calls=1, tokens=60, vendor_calls=0, shares=("chat:non_ascii",))
 async def client_request_id(session: Session) -> None:
     """``X-Client-Request-Id``: a usable one, and one of 600 characters."""
-    await traced(session, "usable")
-    await session.call("chat", "too_long", headers={"X-Client-Request-Id": "a" * 600}, **TRACED)
+    await non_ascii(session, "usable")
+    await session.call("chat", "too_long", headers={"X-Client-Request-Id": "a" * 600}, **SHORT_CHAT)
 
 
 @probe(
