@@ -26,7 +26,7 @@ def is_share(value: object) -> TypeGuard[float]:
 
 
 def least_share(confidences: Sequence[float], declared: float, planned: int) -> float:
-    """The least share of right answers that is expected of ``planned`` texts; those not yet asked may all be certain."""
+    """The least share of right answers expected of ``planned`` texts; those not yet asked may all be certain."""
     unasked = planned - len(confidences)
     return max(0.0, (sum(confidences) + unasked) / planned - declared - TOLERANCE)
 

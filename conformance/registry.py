@@ -48,12 +48,14 @@ class Check:
 class Probe:
     """What is sent for one area. ``calls`` is the most it sends, ``vendor_calls`` the most where calls cost money:
     in any dialect but the contract's (0: only the contract's own format has what it asks for). ``shares``: what it
-    also needs and shares with other probes (:meth:`~conformance.session.Session.shared`), one call each in a run; a
-    name is that of the operation, with more after a colon where one operation is shared in several ways. The probe is
-    left out unless the dialect has its abstract ``operations``, and one of its ``provocations``, if it names any. ``phase`` 0 runs
-    first (baseline), 1 runs concurrently, 2 runs alone and last (it exhausts limits). ``computes``: it keeps a core
-    busy, which would falsify the times that other probes measure; so it runs after those of its phase.
-    ``client``: it needs a client of the target's authorization server."""
+    also needs and shares with other probes (:meth:`~conformance.session.Session.shared`), one call each in a run;
+    a name is that of the operation, with more after a colon where one is shared in several ways.
+
+    The probe is left out unless the dialect has its abstract ``operations``, and one of its ``provocations``, if it
+    names any. ``phase`` 0 runs first (baseline), 1 runs concurrently, 2 runs alone and last (it exhausts limits).
+    ``computes``: it keeps a core busy, which would falsify the times that other probes measure; so it runs after
+    those of its phase. ``client``: it needs a client of the target's authorization server.
+    """
 
     name: str
     function: ProbeFunction

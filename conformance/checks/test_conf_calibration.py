@@ -5,13 +5,12 @@ from __future__ import annotations
 from statistics import fmean, median
 from typing import Any
 
-from conformance.calibration import RISK, least_share, settled
+from conformance.calibration import RISK, is_share, least_share, settled
 from conformance.chance import lower_tail
 from conformance.checks.classifications import (
     classifications,
     confidence_block,
     expect_field,
-    is_share,
 )
 from conformance.reading import Probed, Reading
 from conformance.registry import check
@@ -69,15 +68,14 @@ def test_white_space_does_not_move_the_confidence(classified_labelled: Probed) -
 
 
 @check("CONF-12")
-def test_the_declared_calibration_error_is_possible(classified_labelled: Probed, classified: Probed) -> str:
+def test_the_declared_calibration_error_is_possible(classified_labelled: Probed) -> str:
     """On labelled texts there are not more errors than confidence and declared calibration error leave room for.
 
     A claim is only refused if what was seen is less probable than 0.001 under it (:mod:`conformance.calibration`).
     Fewer answers than were planned do where the others could not have changed that.
     """
-    labels = {**(classified.notes.get("labels") or {}), **(classified_labelled.notes.get("labels") or {})}
-    both = _sure(classified_labelled, "labelled_") + _sure(classified, "text_")
-    answers = [r for r in both if r.role in labels]
+    labels = classified_labelled.notes.get("labels") or {}
+    answers = [r for r in _sure(classified_labelled, "labelled_") if r.role in labels]
     declared = next((v for r in answers if is_share(v := confidence_block(r).get("ece"))), None)
     if declared is None:
         raise NotTested("no answer declares a calibration error (metadata.confidence.ece)")

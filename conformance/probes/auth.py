@@ -53,8 +53,8 @@ async def auth(session: Session) -> None:
 
 @probe(calls=5, operations=("classify", "models", "capabilities"), tokens=0)
 async def auth_matrix(session: Session) -> None:
-    """Every other protected operation of the contract without a key, but that of a turn (``turn_streams``); and a key given
-    in the query string."""
+    """Every other protected operation of the contract without a key, but that of a turn (``turn_streams``); and a key
+    given in the query string."""
     _need_some_key(session)
     protected: dict[str, dict[str, Any]] = {
         "classify": {"text": "Where is my parcel?"},

@@ -7,7 +7,7 @@ import asyncio
 from conformance.calibration import is_share, settled
 from conformance.probes.labelled_texts import (
     CATEGORIES,
-    FIRST_LABELLED,
+    FIRST,
     LABELLED,
     NONSENSE,
     SPACED,
@@ -19,6 +19,7 @@ from conformance.session import ProbeSkipped, Session
 
 CLEAR = "My invoice is wrong: you charged my credit card twice, please refund the payment."
 AMBIGUOUS = "It does not work and I want my money back."
+FIRST_TEXTS = tuple(f"classify:{n}" for n in range(len(FIRST)))
 FEWEST = 10
 """Labelled texts that are asked in any case, to see how their confidences differ."""
 
@@ -29,15 +30,11 @@ THRESHOLDS = (0, 0.5)
 INVALID_THRESHOLDS = (1.5, -0.1, "high")
 
 
-@probe(calls=len(FIRST_LABELLED), operations=("classify",), tokens=200)
+@probe(calls=0, operations=("classify",), tokens=200, shares=FIRST_TEXTS)
 async def classified(session: Session) -> None:
-    """Texts of different clearness, without a threshold, one after the other, so that each is timed on its own.
-
-    The notes say which category a person gave each of them.
-    """
-    for n, (_, text) in enumerate(FIRST_LABELLED):
-        await session.call("classify", f"text_{n}", text=text)
-    session.notes["labels"] = {f"text_{n}": category for n, (category, _) in enumerate(FIRST_LABELLED)}
+    """Texts of different clearness, without a threshold, one after the other."""
+    for n, (_, text) in enumerate(FIRST):
+        await session.shared("classify", f"text_{n}", text=text)
 
 
 @probe(calls=len(THRESHOLDS) + 1, operations=("classify",), tokens=200)
@@ -63,16 +60,16 @@ async def classify_invalid_thresholds(session: Session) -> None:
 
 
 @probe(
-    calls=len(LABELLED) + len(NONSENSE) + 1,
+    calls=len(LABELLED) - len(FIRST) + len(NONSENSE) + 1,
     operations=("classify", "capabilities"),
     tokens=500,
-    shares=("capabilities",),
+    shares=("capabilities", *FIRST_TEXTS),
 )
 async def classified_labelled(session: Session) -> None:
     """Texts whose category a person has named, texts without meaning, and one text with other white space.
 
-    No more of the first are sent once they settle what all would (:mod:`conformance.calibration`). Only for a server that publishes the categories of the labelled texts: others would be asked for categories
-    that they do not have.
+    No more of the first are sent once they settle what all would (:mod:`conformance.calibration`). Only for a server
+    that publishes the categories of the labelled texts: others would be asked for categories that they do not have.
     """
     declared = await session.capabilities()
     categories = categories_of(declared.body)
@@ -83,13 +80,15 @@ async def classified_labelled(session: Session) -> None:
         )
     session.notes["labels"] = {f"labelled_{n}_{c}": c for n, (c, _) in enumerate(LABELLED)}
     session.notes["spaced_twin"] = f"labelled_{SPACED_TWIN}_{LABELLED[SPACED_TWIN][0]}"
-    session.notes["planned"] = len(LABELLED) + len(FIRST_LABELLED)
+    session.notes["planned"] = len(LABELLED)
     sent = 0
     while sent < len(LABELLED) and not _is_settled(session):
         texts = LABELLED[sent : sent + (FEWEST if not sent else STEP)]
         await asyncio.gather(
             *(
-                session.call("classify", f"labelled_{n}_{category}", text=text)
+                (session.shared if n < len(FIRST) else session.call)(
+                    "classify", f"labelled_{n}_{category}", text=text
+                )
                 for n, (category, text) in enumerate(texts, sent)
             )
         )
@@ -101,10 +100,7 @@ async def classified_labelled(session: Session) -> None:
 
 
 def _is_settled(session: Session) -> bool:
-    """Whether the calibration that the answers declare stands, whatever the texts not yet asked would bring.
-
-    The texts of another probe count as not asked, so this is on the safe side.
-    """
+    """Whether the calibration that the answers declare stands, whatever the texts not yet asked would bring."""
     told = [r for r in session.so_far().all("labelled_") if r.ok and isinstance(r.body, dict)]
     sure = [(r, c) for r in told if is_share(c := r.body.get("confidence"))]
     declared = next((e for r, _ in sure if is_share(e := _declared_error(r))), None)

@@ -12,6 +12,7 @@ import http_sf
 
 from conformance.probes.context import begun_session
 from conformance.probes.shared import non_ascii, unicode_stream
+from conformance.probes.streaming import after_events
 from conformance.reading import Reading
 from conformance.registry import probe
 from conformance.session import ProbeSkipped, Session
@@ -22,6 +23,9 @@ USAGE_WAITS = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 
 BUDGET_CALLS = 8
 LARGEST_CONCURRENCY = 4
+SOME = 4
+"""Events after which a stream is hung up on: by then all have begun, and none has ended."""
+
 LEAST_BUDGET = 100
 """Millionths that a budget must have left before the concurrency of its key is tried."""
 LONGEST_WAIT = 20.0
@@ -69,9 +73,9 @@ async def usage_of_trace(session: Session) -> None:
         await session.call("usage", "usage_of_other", principal="other", trace_id=trace_id)
 
 
-@probe(calls=LARGEST_CONCURRENCY * 2 + 5, operations=("chat", "chat_stream", "models", "errors"), phase=2)
+@probe(calls=LARGEST_CONCURRENCY + 5, operations=("chat", "chat_stream", "models", "errors"), phase=2)
 async def concurrent_streams(session: Session) -> None:
-    """One stream more than the budget key may have at once; then as many as it may, all hung up; then one call."""
+    """One stream more than the budget key may have at once, all hung up on after some events; then one call."""
     session.need_key("budget")
     slow = session.need_provocation("slow_tokens")
     level = await session.call("models", "level", principal="budget")
@@ -83,10 +87,12 @@ async def concurrent_streams(session: Session) -> None:
         raise ProbeSkipped("the answers to the budget key advertise no policy 'concurrent'")
     if limit > LARGEST_CONCURRENCY:
         raise ProbeSkipped(f"{limit} concurrent requests are too many to try")
-    stream: dict[str, Any] = {"principal": "budget", "prompt": "Hi", "max_output_tokens": 4, **slow}
-    await asyncio.gather(*(session.call("chat_stream", "beside", **stream) for _ in range(limit + 1)))
+    stream: dict[str, Any] = {"principal": "budget", "prompt": "Hi", "max_output_tokens": 8, **slow}
     await asyncio.gather(
-        *(session.call("chat_stream", "left", hang_up=_at_once, **stream) for _ in range(limit))
+        *(
+            session.call("chat_stream", "beside", hang_up=after_events(SOME), **stream)
+            for _ in range(limit + 1)
+        )
     )
     for wait in (0.5, 1.0, 0.0):
         freed = await session.call("chat", "freed", principal="budget", prompt="Hi", max_output_tokens=1)
@@ -105,10 +111,6 @@ async def cost_burst(session: Session) -> None:
         if spent.status != 200:
             await session.call("chat", "still", **spend)
             return
-
-
-def _at_once(body: bytes) -> bool:
-    return b"\n\n" in body
 
 
 def _level(reading: Reading, policy: str, parameter: str, field: str = "RateLimit") -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from typing import Any
 from urllib.parse import urljoin
 
 from conformance.evidence import Principal
@@ -44,7 +45,7 @@ async def deprecated(session: Session) -> None:
 
 async def _follow(session: Session, listed: Reading, path: str, role: str) -> Reading:
     """What a link leads to; shared where it is the description or a model, which other probes ask for."""
-    known: list[tuple[str, Principal, dict[str, str]]] = [("description", "none", {})]
+    known: list[tuple[str, Principal, dict[str, Any]]] = [("description", "none", {})]
     known += [("model", "main", {"model": model.id}) for model in listed.models]
     for operation, principal, params in known:
         if operation in session.dialect.operations and path_of(session, operation, **params) == path:

@@ -138,8 +138,8 @@ REPEATED: dict[str, Any] = {"prompt": PROMPT, "max_output_tokens": 16, "temperat
 async def repeated_requests(session: Session) -> None:
     """The same request without a key: twice, changed, and by another caller.
 
-    Unless the second was plainly executed anew, there may be a cache: then also with ``no-cache``, and, on the contract,
-    with one thing changed at a time.
+    Unless the second was plainly executed anew, there may be a cache: then also with ``no-cache``, and, on the
+    contract, with one thing changed at a time.
     """
     first = await session.call("chat", "same_1", **REPEATED)
     second = await session.call("chat", "same_2", **REPEATED)

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 CATEGORIES = frozenset({"account", "billing", "other", "shipping", "technical"})
 
-FIRST_LABELLED = (
+LABELLED = (
     ("billing", "You debited 40 euros although my contract says 30"),
     ("technical", "After the latest update the program closes by itself"),
     ("account", "Remove the access of a colleague who has left"),
     ("shipping", "The driver put my parcel behind the bins"),
     ("other", "Could we invite one of you to speak at our conference?"),
-)
-"""Those that are asked of every classifier, one after the other."""
-
-LABELLED = (
     ("billing", "Could I get a copy of my last invoice for the tax office?"),
     ("technical", "The endpoint answers with a timeout when I send large files"),
     ("account", "Please close my profile and erase everything you know about me"),
@@ -34,9 +30,13 @@ LABELLED = (
     ("account", "The code for the second factor does not reach my phone"),
     ("shipping", "How do I track what I ordered yesterday?"),
 )
-"""Four out of five of all are plain; the rest has words of another category, as real requests do. In turn, so that the first ones are of all categories."""
+"""Four out of five are plain; the rest has words of another category, as real requests do. In turn, so that the first
+ones are of all categories."""
+
+FIRST = LABELLED[:5]
+"""Those that are asked of every classifier, one after the other."""
 
 NONSENSE = ("qwpoeiru zmxncb", "lorem ipsum dolor sit amet", "7 7 7 7 7")
 SPACED = "The   endpoint answers with a  timeout\n when I send\tlarge files  "
 """One of the labelled texts, with other white space."""
-SPACED_TWIN = 1
+SPACED_TWIN = 6

@@ -38,8 +38,8 @@ ADDRESSES = {
 
 @probe(calls=11, operations=HOOKS, tokens=300, shares=("capabilities",))
 async def webhook_run(session: Session) -> None:
-    """Three endpoints are told of one job; the secret of one is rotated, and from now on it redirects; all are told of a
-    second job.
+    """Three endpoints are told of one job; the secret of one is rotated, and from now on it redirects; all are told of
+    a second job.
 
     The notes hold what came in, and beside each message the signatures that our secrets give over its bytes.
     """
