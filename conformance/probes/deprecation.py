@@ -32,7 +32,8 @@ async def deprecated(session: Session) -> None:
 
 @probe(calls=1, tokens=20)
 async def retired_model(session: Session) -> None:
-    """A model that is no longer there."""
+    """A model that is no longer there. A dialect names one of the server that it was written for, if any."""
+    session.notes["named_by_tester"] = "retired_model" in session.target.declared.provocations
     await session.call("chat", "retired_model", **{**SHORT, **session.need_provocation("retired_model")})
 
 

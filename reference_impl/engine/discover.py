@@ -71,7 +71,8 @@ def discover(url: str, key: str | None, told: Told) -> tuple[dict[str, str], Cat
     lacking = next((name for name in chosen if name not in usable), None)
     if lacking is not None and (told.names or not usable):
         raise UpstreamUnusableError(
-            f"{url} does not tell the context window of {lacking!r}; give --upstream-context-window {lacking}=TOKENS"
+            f"{url} does not tell the context window of {lacking!r}; "
+            f"give --upstream-context-window {lacking}=TOKENS, or TOKENS for every model"
         )
     models = tuple(
         _model(name, name if told.names else chosen[name], window, listed.get(chosen[name], {}), told)

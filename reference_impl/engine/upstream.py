@@ -30,7 +30,7 @@ from reference_impl.engine.base import (
     UpstreamBrokenError,
 )
 from reference_impl.engine.models import Catalogue, Model
-from reference_impl.engine.tokens import count_messages, count_text
+from reference_impl.engine.tokens import estimate_messages, estimate_text
 from reference_impl.engine.upstream_failures import refusal, stream_failure
 
 _log = logging.getLogger("aiconform.reference")
@@ -129,7 +129,7 @@ class UpstreamEngine:
 
     def count(self, messages: Sequence[Message]) -> int:
         """An estimate, for admission; what is charged is what the server reports at the end."""
-        return count_messages(messages)
+        return estimate_messages(messages)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -173,6 +173,10 @@ class UpstreamEngine:
                 choice = choice_of(chunk)
                 reason = text_of(choice, "finish_reason") or reason
                 if text := text_of(member(choice, "delta"), "content"):
+                    if len(said) == call.max_output_tokens:
+                        # Every delta has at least one token: a server that goes on does not keep the limit.
+                        reason, counts = "length", None
+                        break
                     self.gauge.generated += 1
                     said.append(text)
                     yield text
@@ -181,8 +185,9 @@ class UpstreamEngine:
         if reason is None:
             # Cut off: whoever takes this for an answer takes half a sentence for a whole one.
             raise UpstreamBrokenError
-        guess = TokenCounts(call.input_tokens, count_text("".join(said)), estimated=True)
-        yield Finish(_FINISH.get(reason, "stop"), counts or guess)
+        guess = max(len(said), estimate_text("".join(said)))
+        least = TokenCounts(call.input_tokens, min(guess, call.max_output_tokens), estimated=True)
+        yield Finish(_FINISH.get(reason, "stop"), counts or least)
 
 
 class _Opened:

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from reference_impl.engine.base import Asked, Seen, Step, TokenCounts, UpstreamBrokenError, Wish
-from reference_impl.engine.tokens import count_messages, count_text
+from reference_impl.engine.tokens import estimate_messages, estimate_text
 from reference_impl.engine.upstream import Asking, Chunk, choice_of, counts_of, member, text_of
 
 
@@ -24,7 +24,7 @@ class UpstreamPlanner:
         if asked.loop and asked.seen:
             return Step(number, tuple(call.wish for call in asked.seen if call.instruction == 0))
         request = _request(asked, self._asking.upstream.output_limit)
-        size = count_messages(asked.messages) + sum(count_text(str(call.result)) for call in asked.seen)
+        size = estimate_messages(asked.messages) + sum(estimate_text(str(call.result)) for call in asked.seen)
         written: dict[int, dict[str, str]] = {}
         said: list[str] = []
         reason = ""
@@ -44,7 +44,7 @@ class UpstreamPlanner:
             raise UpstreamBrokenError  # cut off: half a call must not run
         wishes = tuple(Wish(call["name"], call["arguments"]) for _, call in sorted(written.items()))
         text = "".join(said)
-        guess = count_text(text) + sum(count_text(f"{w.name} {w.arguments}") for w in wishes)
+        guess = estimate_text(text) + sum(estimate_text(f"{w.name} {w.arguments}") for w in wishes)
         return Step(
             number,
             wishes,

@@ -31,7 +31,8 @@ class Usage:
         """
         if counts is None:
             return cls(input_tokens, pieces, estimated=not exact)
-        return cls(counts.input, counts.output, counts.cached_input, counts.reasoning_output)
+        cached, reasoning = counts.cached_input, counts.reasoning_output
+        return cls(counts.input, counts.output, cached, reasoning, counts.estimated)
 
     def since(self, before: Usage) -> Usage:
         """What was used after `before`."""
