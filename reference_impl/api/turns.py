@@ -6,7 +6,7 @@ import itertools
 
 from starlette.responses import Response
 
-from reference_impl.api.chat import admit_call, new_chat_id, replay
+from reference_impl.api.chat import new_chat_id, replay, start_call
 from reference_impl.api.context import begin, finish
 from reference_impl.api.notices import note_model
 from reference_impl.api.prompts import chosen_model
@@ -30,7 +30,7 @@ def operations(services: Services) -> dict[str, Handler]:
             turn = await services.turns.find(turn_id, exchange.caller.name)
             if turn is None:
                 raise ContractError("TURN_NOT_FOUND", "There is no such turn.", param="turn_id")
-            model = chosen_model(turn.request)
+            model = chosen_model(services.engine.catalogue, turn.request)
             services.policies.scopes.require(exchange, *model_scopes(model))
             note_model(exchange, model)
             if turn.answer is not None:
@@ -51,11 +51,11 @@ def operations(services: Services) -> dict[str, Handler]:
 async def _begin(services: Services, exchange: Exchange, stored: StoredTurn) -> Answer:
     turn = await begin(services, exchange, stored.request)
     try:
-        await admit_call(services, exchange, turn.call)
+        generation = await start_call(services, exchange, turn.call)
     except BaseException:
         await finish(services, turn)
         raise
-    return Answer(new_chat_id(), turn, {"context": turn.context})
+    return Answer(new_chat_id(), turn, generation, {"context": turn.context})
 
 
 async def _generate(
