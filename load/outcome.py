@@ -68,7 +68,7 @@ class Outcome:
     @property
     def cpu(self) -> float:
         """Mean share of a core that a load process used."""
-        return sum(self.tally.cpu) / len(self.tally.cpu) if self.tally.cpu else 0.0
+        return self.tally.own["cpu_us"] / max(1, self.tally.own["watched_us"])
 
     @cached_property
     def doubts(self) -> list[str]:

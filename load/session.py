@@ -50,7 +50,12 @@ class Session:
         self.problem: str = ""
         self.interrupted = False
         self.reported: int | None = None
+        self._tells_locust = not environment.parsed_options.no_locust_statistics
         self._loop: gevent.Greenlet | None = None
+        if not self._tells_locust and environment.runner is not None:
+            environment.runner.stats.total.use_response_times_cache = (
+                False  # its history would grow with time
+            )
         events = environment.events
         events.test_start.add_listener(self._on_start)
         events.test_stopping.add_listener(self.drain)
@@ -106,7 +111,11 @@ class Session:
             self._tell_shards()
             return
         self.engine = Engine(
-            config, goodput_of(self.objectives), shard=self.shard, shards=self.shards, watch=self._tell_locust
+            config,
+            goodput_of(self.objectives),
+            shard=self.shard,
+            shards=self.shards,
+            watch=self._tell_locust if self._tells_locust else None,
         )
         self.engine.start()
         if "other" in config.target.keys and self.shard == 0:
@@ -236,9 +245,7 @@ class Session:
 
     def tally(self) -> Tally:
         """Everything counted so far by all processes that this one hears of."""
-        if self.engine is not None:
-            self.total.merge(self.engine.take())
-        return self.total
+        return self.total if self.engine is None else self.engine.counted()
 
     def outcome(self) -> Outcome:
         """The finished run."""
