@@ -17,6 +17,7 @@ from gevent.pool import Group
 from conformance.evidence import Principal
 from conformance.wire.redact import Scrubber
 from load.calls import Called, Caller
+from load.errors import RUN_ENDED
 from load.gate import Gate
 from load.histogram import Histogram
 from load.observation import Observation
@@ -94,7 +95,9 @@ class Engine:
         """Send nothing more. Calls under way are cut when their greenlets end."""
         if self.stopped:
             return
-        self.stopped = reason or "the run has ended"
+        self.stopped = reason or RUN_ENDED
+        if self.receiver is not None:
+            self.receiver.release()
         if self.config.plan is not None:
             self.tally.own["span_ms"] += int(min(self.elapsed, self.config.plan.duration) * 1000)
             self.tally.own["planned"] += int(self.config.plan.requested(0.0, self.elapsed) / self.shards)

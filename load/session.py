@@ -13,7 +13,7 @@ from gevent.hub import get_hub
 from locust.runners import MasterRunner, WorkerRunner
 
 from load.engine import Engine, Stopped
-from load.errors import INTERRUPTED, LoadError
+from load.errors import INTERRUPTED, RUN_ENDED, LoadError
 from load.observation import Observation
 from load.openloop import run_plan
 from load.options import Config, read_config
@@ -22,6 +22,7 @@ from load.slo import Objective, goodput_of
 from load.tally import Tally
 from load.users.actions import act
 from load.users.actor import make_actor
+from load.users.job import unregister
 from load.users.witness import watch_isolation
 
 SHARDS, DRAIN, REPORT = "aiconform_shards", "aiconform_drain", "aiconform_report"
@@ -135,6 +136,7 @@ class Session:
         elif self.engine is not None:
             self.engine.stop()
             self.engine.drain(self._patience)
+            unregister(self.engine)
 
     def _on_stop(self, **_: object) -> None:
         self.ended = self.ended or _now()
@@ -238,7 +240,7 @@ class Session:
         self.total.merge(Tally.of_plain(report["tally"]))
         if report["final"]:
             self.workers[client_id] = True
-        if report["stopped"].startswith("the cap"):
+        if report["stopped"] not in ("", RUN_ENDED):
             self.capped = report["stopped"]
 
     # ---- the result
