@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from sqlalchemy import delete, insert, select
 
@@ -67,7 +67,7 @@ class UsageLog:
     async def flush(self) -> None:
         """Write what is pending, and delete what was kept long enough."""
         async with self._writing:
-            batch = [{**asdict(r), "expires_at": r.at + self._retention_s} for r in self._pending]
+            batch = [{**vars(r), "expires_at": r.at + self._retention_s} for r in self._pending]
             if not batch:
                 return
             async with self._database.transaction() as connection:
