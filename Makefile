@@ -7,13 +7,14 @@ URL ?=
 DIALECT ?= contract
 KEY ?=
 OUT ?= aiconform-report
+DIST ?= dist
 # More than cores, since many tests wait: for windows of limits, deadlines and the end of child processes.
 WORKERS ?= 3
 CASES ?=
 ROUNDS ?= 20
 SECONDS ?= 60
 
-.PHONY: help check serve test coverage test-slow lint selftest soak fuzz bench bench-load soak-load lock editions mutants interop clean
+.PHONY: help check serve test coverage test-slow lint selftest soak fuzz bench bench-load soak-load lock editions dist mutants interop clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -80,6 +81,12 @@ bench: $(STAMP) ## what the contract costs: reference against bare Starlette, in
 
 editions: $(STAMP) ## write the published editions of the contract to dist/
 	$(BIN)/python -m spec.editions dist
+
+dist: $(STAMP) ## wheel, sdist, editions of the contract and their checksums in dist/
+	rm -rf $(DIST)
+	$(BIN)/python -m hatchling build -d $(abspath $(DIST)) >/dev/null
+	$(BIN)/python -m spec.editions $(DIST)
+	cd $(DIST) && sha256sum aiconform-* asyncapi-* openapi-* >SHA256SUMS && ls -1
 
 mutants: $(STAMP) ## write the index of the mutants, spec/mutants.json, and docs/kill-matrix.md
 	$(BIN)/python -m reference_impl.mutants --index spec/mutants.json
