@@ -54,7 +54,8 @@ class Probe:
     The probe is left out unless the dialect has its abstract ``operations``, and one of its ``provocations``, if it
     names any. ``phase`` 0 runs first (baseline), 1 runs concurrently, 2 runs alone and last (it exhausts limits).
     ``computes``: it keeps a core busy, which would falsify the times that other probes measure; so it runs after
-    those of its phase. ``client``: it needs a client of the target's authorization server.
+    those of its phase. ``client``: it needs a client of the target's authorization server. ``document``: it
+    needs the API's own OpenAPI document, given by the tester.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Probe:
     computes: bool
     client: bool
     shares: tuple[str, ...] = ()
+    document: bool = False
 
     def shared_calls(self, dialect: Dialect) -> frozenset[str]:
         """Those of ``shares`` that the dialect has."""
@@ -105,6 +107,7 @@ def probe(
     computes: bool = False,
     client: bool = False,
     shares: tuple[str, ...] = (),
+    document: bool = False,
 ) -> Callable[[ProbeFunction], ProbeFunction]:
     """Declare a probe; its name is the function's. ``tokens``: the most it may cost in all. See :class:`Probe`."""
 
@@ -125,6 +128,7 @@ def probe(
             computes,
             client,
             shares,
+            document,
         )
         return function
 

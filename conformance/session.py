@@ -298,6 +298,12 @@ class Session:
         )
         return await self._send(sent, "raw", role, principal, {}, None, limits)
 
+    async def odd(self, operation: str, role: str, body: bytes | None) -> Reading:
+        """Send an operation with a body that need not make sense. It is budgeted like the operation, and recorded as
+        ``raw``: its answer says nothing about those to sensible requests."""
+        sent = self._built(operation, {"model": self.target.model}, "main", None, body)
+        return await self._send(sent, "raw", role, "main", {}, None, None, budgeted_as=operation)
+
     async def fetch(
         self,
         method: str,
@@ -328,8 +334,10 @@ class Session:
         params: Mapping[str, Any],
         hang_up: HangUp | None,
         limits: Limits | None,
+        budgeted_as: str | None = None,
     ) -> Reading:
-        reading = await self._once(sent, operation, role, principal, params, hang_up, limits)
+        like = budgeted_as or operation
+        reading = await self._once(sent, operation, role, principal, params, hang_up, limits, like)
         if self._exhausts or self._run.wait_of(reading) is None:
             return reading
         refused_at = time.monotonic()
@@ -339,7 +347,7 @@ class Session:
                 if wait is None:
                     break
                 await asyncio.sleep(max(0.0, refused_at + wait - time.monotonic()))
-                reading = await self._once(sent, operation, role, principal, params, hang_up, limits)
+                reading = await self._once(sent, operation, role, principal, params, hang_up, limits, like)
                 refused_at = time.monotonic()
         return reading
 
@@ -352,12 +360,13 @@ class Session:
         params: Mapping[str, Any],
         hang_up: HangUp | None,
         limits: Limits | None,
+        like: str,
     ) -> Reading:
         async with self._run.slots:
-            most = most_of(operation, params, sent.body)
+            most = most_of(like, params, sent.body)
             self._run.admit(most)
             started = time.time()
-            recorded: Recorded = await self._wire.send(sent, limits or self._limits(operation), hang_up)
+            recorded: Recorded = await self._wire.send(sent, limits or self._limits(like), hang_up)
         if recorded.recording.status == 429 and not self._exhausts:
             role += LIMITED
         reading = self._recorded(recorded, operation, role, principal, params, started)

@@ -63,7 +63,8 @@ class Target:
 
     ``keys`` maps a principal (``main``, ``other``, ``limited``, ``narrow``, ``budget``) to its credential; secrets
     never leave this object except in a request header, or in the form of a token request. ``hidden``: other secrets,
-    such as the value of an extra header. ``proxy``: an ``http://host:port`` URL."""
+    such as the value of an extra header. ``proxy``: an ``http://host:port`` URL. ``document``: the API's own OpenAPI
+    document, with overlays applied, if the tester gave it."""
 
     base_url: str
     dialect: str
@@ -85,6 +86,7 @@ class Target:
     price: Price | None = None
     oauth: OAuth | None = None
     certificate: ClientCertificate | None = None
+    document: Mapping[str, Any] | None = field(default=None, repr=False)
 
     @classmethod
     def create(
@@ -175,6 +177,13 @@ class Target:
             **({"name": self.name} if self.name else {}),
             **({"declared": self._declared()} if self.declared != Declared() else {}),
         }
+
+    def with_document(self, document: Mapping[str, Any] | None) -> Target:
+        """The same target described by its document, which is then a capability that the tester declares."""
+        if document is None:
+            return self
+        capabilities = {"description": "offered", **self.declared.capabilities}
+        return replace(self, document=document, declared=replace(self.declared, capabilities=capabilities))
 
     def _declared(self) -> dict[str, Any]:
         return {

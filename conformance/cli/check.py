@@ -170,9 +170,10 @@ def command(
     try:
         chosen = choose(url, config)
         spoken, selection = load_dialect(dialect or chosen.dialect), Selection.parse(only)
-        spoken = as_declared(spoken, chosen.declared)
         selection.of(requirements().values())
         document = document_of(openapi, overlay)
+        declared = Target(chosen.url, spoken.name, declared=chosen.declared).with_document(document).declared
+        spoken = as_declared(spoken, declared)
         policy = policy_of(config, chosen.name or None, profile, fail_on, baseline)
         flags = Target.create(
             chosen.url,
@@ -197,11 +198,13 @@ def command(
         )
         flags = replace(flags, budget=Budget(None, max_tokens, max_cost, max_time))
         if dry_run:
-            print_plan(console, spoken, selection, _bounded(chosen.described(flags), spoken))
+            print_plan(
+                console, spoken, selection, _bounded(chosen.described(flags).with_document(document), spoken)
+            )
             return
         if ca_bundle and not ca_bundle.is_file():
             raise TargetError(f"--ca-bundle: {ca_bundle} is not a file")
-        target = _bounded(chosen.under(flags), spoken)
+        target = _bounded(chosen.under(flags).with_document(document), spoken)
         Wire(verify=target.ca_bundle or target.verify, proxy=target.proxy)
     except (DialectError, TargetError, GateError, DocumentError, SelectionError, ValueError) as error:
         stop(str(error), 2)

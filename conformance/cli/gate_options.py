@@ -45,7 +45,9 @@ BaselineFile = Annotated[
 OpenApi = Annotated[
     str | None,
     typer.Option(
-        "--openapi", metavar="FILE|URL", help="The vendor's OpenAPI document: what it promises is a claim."
+        "--openapi",
+        metavar="FILE|URL",
+        help="The vendor's OpenAPI document: what it promises is a claim, and requests are generated from it.",
     ),
 ]
 Overlays = Annotated[

@@ -8,18 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import cache
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-import httpx
-
 from conformance.evidence import Principal
+from conformance.probes.generating import GENERATING, cases_of, findings
 from conformance.reading import Reading
 from conformance.registry import probe
 from conformance.session import ProbeSkipped, Session
@@ -44,9 +40,6 @@ SHARED: Mapping[str, tuple[str, Principal]] = {
 """Operations whose valid requests are all alike: the answer is that of the run."""
 
 _MOST = 3
-_GENERATING = threading.Lock()
-"""Hypothesis cannot run in two threads at once, and the selftest runs many targets in one process."""
-
 _IMPLIED = {
     "user-agent",
     "accept-encoding",
@@ -85,11 +78,13 @@ async def generated(session: Session) -> None:
         raise ProbeSkipped("requests are generated from the contract's document only")
     cases = await asyncio.to_thread(_generate, session.target.base_url)
     readings = await asyncio.gather(*(_send(session, c) for c in cases))
-    session.notes["findings"] = [f for c, r in zip(cases, readings, strict=True) for f in _findings(c, r)]
+    session.notes["findings"] = [
+        f for c, r in zip(cases, readings, strict=True) for f in findings(c.case, c.operation, r)
+    ]
 
 
 def _generate(base_url: str) -> list[Generated]:
-    with _GENERATING:
+    with GENERATING:
         return [_request(case, valid, operation, base_url) for case, valid, operation in _all_cases()]
 
 
@@ -122,34 +117,8 @@ def _cases_of_the_document() -> Iterator[tuple[Any, bool, Any]]:
             if not most:
                 continue
             # The first that is generated is the plainest, so the last ones are taken.
-            for case in _cases(operation.as_strategy(generation_mode=mode))[-most:]:
+            for case in cases_of(operation.as_strategy(generation_mode=mode), _MOST)[-most:]:
                 yield case, mode is GenerationMode.POSITIVE, operation
-
-
-def _cases(strategy: Any) -> list[Any]:
-    """The same few cases in every run, so that a verdict does not depend on luck."""
-    from hypothesis import HealthCheck, Phase, assume, given, seed, settings
-    from hypothesis.errors import Unsatisfiable
-
-    cases: list[Any] = []
-
-    @seed(20261124)
-    @settings(
-        max_examples=_MOST,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(strategy)
-    def collect(case: Any) -> None:
-        # A header that cannot be sent would be left out, and an invalid request might become a valid one.
-        assume(all(_sendable(str(k), str(v)) for k, v in (case.headers or {}).items()))
-        cases.append(case)
-
-    with suppress(Unsatisfiable):  # an operation without parameters has no invalid request
-        collect()
-    return cases[:_MOST]
 
 
 def _request(case: Any, valid: bool, operation: Any, base_url: str) -> Generated:
@@ -174,11 +143,6 @@ def _request(case: Any, valid: bool, operation: Any, base_url: str) -> Generated
     )
 
 
-def _sendable(name: str, value: str) -> bool:
-    plain_name = name.isascii() and name.replace("-", "").isalnum()
-    return plain_name and value != "" and value == value.strip() and value.isascii() and value.isprintable()
-
-
 async def _send(session: Session, request: Generated) -> Reading:
     operation, principal = SHARED.get(request.operation, ("", "main"))
     if request.valid and operation in session.dialect.operations:
@@ -191,32 +155,3 @@ async def _send(session: Session, request: Generated) -> Reading:
         headers=request.headers,
         body=request.body,
     )
-
-
-def _findings(request: Generated, reading: Reading) -> Iterable[dict[str, Any]]:
-    """What Schemathesis holds against this answer. Its own calls (`ignored_auth`) are left to AUTH-01 and AUTH-02."""
-    from schemathesis.checks import CHECKS, load_all_checks
-    from schemathesis.core.failures import FailureGroup
-
-    exchange = reading.exchange
-    if exchange.failure or exchange.status is None or exchange.status == 429:
-        return
-    answer = httpx.Response(
-        exchange.status,
-        headers=list(exchange.headers),
-        content=exchange.content,
-        request=httpx.Request(exchange.sent.method, exchange.sent.url),
-    )
-    answer.elapsed = timedelta(seconds=exchange.t_end or 0.0)
-    load_all_checks()
-    own_calls = [c for c in CHECKS.get_all() if c.__name__ in ("ignored_auth", "use_after_free")]
-    try:
-        request.case.validate_response(answer, excluded_checks=own_calls)
-    except FailureGroup as group:
-        for failure in group.exceptions:
-            yield {
-                "exchange": exchange.id,
-                "kind": type(failure).__name__,
-                "message": str(failure)[:300],
-                "operation": request.operation,
-            }
