@@ -234,7 +234,7 @@ def test_no_more_is_sent_than_the_budget_has_room_for(tmp_path: Path) -> None:
     ids=["nothing-known", "reference-into-nothing"],
 )
 def test_a_document_that_is_of_no_use_is_said_to_be(paths: dict[str, Any]) -> None:
-    with pytest.raises(UndescribedErrorError, match="document"):
+    with pytest.raises(UndescribedError, match="document"):
         requests_of({**DOCUMENT, "paths": paths}, load_dialect("openai-chat"), "m")
 
 
