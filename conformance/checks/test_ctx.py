@@ -9,7 +9,7 @@ from conformance.checks.metadata import described, is_count
 from conformance.checks.refusals import brief, decisive, expect_error
 from conformance.reading import Probed, Reading
 from conformance.registry import check
-from conformance.verdict import Inconclusive, NotTested, expect
+from conformance.verdict import Inconclusive, NotOffered, NotTested, expect
 
 
 @check("CTX-01")
@@ -64,6 +64,7 @@ def test_what_does_not_fit_is_refused_unless_a_strategy_was_chosen(session_turns
 @check("CTX-04")
 def test_cutting_keeps_the_system_text_and_is_told(context_cut: Probed) -> str:
     """200, within the limit, not less than system text and last message, and the number of dropped messages."""
+    _need_strategy(context_cut, "truncated")
     reading = _answered(context_cut, "truncated")
     context, tokens = _cut_to_the_limit(context_cut, reading)
     ends = _input(context_cut["ends"])
@@ -180,6 +181,7 @@ def test_the_history_is_what_was_said(session_turns: Probed) -> str:
 @check("CTX-11")
 def test_a_summary_says_what_it_stands_for(context_cut: Probed) -> str:
     """200, within the limit, and summarized_messages of at least 1."""
+    _need_strategy(context_cut, "summarized")
     reading = _answered(context_cut, "summarized")
     context, tokens = _cut_to_the_limit(context_cut, reading)
     summarized = context.get("summarized_messages")
@@ -191,6 +193,11 @@ def test_a_summary_says_what_it_stands_for(context_cut: Probed) -> str:
         where="/metadata/context/summarized_messages",
     )
     return f"a summary of {summarized} messages, {tokens} tokens in all"
+
+
+def _need_strategy(context_cut: Probed, role: str) -> None:
+    if context_cut.get(role) is None and role in context_cut.notes:
+        raise NotOffered(str(context_cut.notes[role]))
 
 
 def _cut_to_the_limit(context_cut: Probed, reading: Reading) -> tuple[Mapping[str, Any], int]:

@@ -142,9 +142,10 @@ def test_another_principal_with_the_same_key_gets_its_own_execution(idempotent_s
 @check("IDEM-09")
 def test_the_same_key_on_another_operation_is_another_key(idempotent_scopes: Probed) -> str:
     """A key used on one operation neither replays nor blocks on another."""
-    expect_own_execution(
-        idempotent_scopes["main"], idempotent_scopes["classify"], "the same key on /classify"
-    )
+    other = idempotent_scopes["classify"]
+    if other.status == 404:
+        raise NotTested("there is no second operation with a key: /classify is not found")
+    expect_own_execution(idempotent_scopes["main"], other, "the same key on /classify")
     return "the same key on two operations gave two executions"
 
 

@@ -92,7 +92,7 @@ async def session_end(session: Session) -> None:
     await session.call("chat", "expired", session_id=brief.body.get("session_id"), prompt=FOLLOW_UP, **SMALL)
 
 
-@probe(calls=4, operations=("chat", "session_create"), tokens=900)
+@probe(calls=4, operations=("chat", "session_create"), tokens=900, shares=("capabilities",))
 async def context_cut(session: Session) -> None:
     """A conversation with a long system text: whole, only its ends, and cut to one token less than the whole.
 
@@ -114,9 +114,23 @@ async def context_cut(session: Session) -> None:
     tokens = whole.facts["usage.input"].value
     if not isinstance(tokens, int):
         raise ProbeSkipped("the answers do not tell their input tokens")
+    offered = await _strategies(session)
     for role, strategy in (("truncated", "truncate_oldest"), ("summarized", "summarize")):
+        if offered is not None and strategy not in offered:
+            session.notes[role] = f"the capabilities list no strategy {strategy}"
+            continue
         policy = {"strategy": strategy, "max_input_tokens": tokens - 1}
         await session.call("chat", role, messages=[system, *middle, last], context_policy=policy, **SMALL)
+
+
+async def _strategies(session: Session) -> list[Any] | None:
+    """What the target does with an overfull conversation, by its own word; None if it has none."""
+    if "capabilities" not in session.dialect.operations:
+        return None
+    found: Any = (await session.capabilities()).body
+    for name in ("capabilities", "context", "strategies"):
+        found = found.get(name) if isinstance(found, dict) else None
+    return found if isinstance(found, list) else None
 
 
 def session_of(created: Reading) -> str:

@@ -55,7 +55,8 @@ async def _follow(session: Session, listed: Reading, path: str, role: str) -> Re
 
 @probe(calls=1, tokens=20)
 async def retired_model(session: Session) -> None:
-    """A model that is no longer there."""
+    """A model that is no longer there. A dialect names one of the server that it was written for, if any."""
+    session.notes["named_by_tester"] = "retired_model" in session.target.declared.provocations
     await session.call("chat", "retired_model", **{**FIRST, **session.need_provocation("retired_model")})
 
 

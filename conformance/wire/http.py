@@ -263,7 +263,13 @@ class Wire:
     async def _open(self, url: httpx.URL, progress: _Progress) -> tuple[Connection, Proxy | None]:
         host, port = url.raw_host.decode("ascii"), port_of(url)
         proxy = self._proxy or (proxy_for(url.scheme, host) if self._trust_env else None)
-        connection = await connect(*((proxy.host, proxy.port) if proxy else (host, port)))
+        try:
+            connection = await connect(*((proxy.host, proxy.port) if proxy else (host, port)))
+        except ConnectError as error:
+            if error.kind == "reset" and url.scheme == "https" and proxy is None:
+                # A moment later, the same reset would have been one in the handshake.
+                raise ConnectError("tls", str(error)) from None
+            raise
         try:
             if url.scheme == "https":
                 if proxy is not None:
