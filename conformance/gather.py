@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
 from typing import Any
@@ -19,7 +19,7 @@ from conformance.run import Run, RunStopped
 from conformance.session import NO_CLIENT, ProbeSkipped, Session
 from conformance.target import Target
 from conformance.wire.http import Wire
-from conformance.wire.redact import CREDENTIAL_HEADERS, redact_evidence
+from conformance.wire.redact import CREDENTIAL_HEADERS, Redactor
 from spec.catalogue import requirements
 from spec.document import contract_version
 
@@ -139,11 +139,13 @@ async def gather(
     watch: Watcher = lambda _: None,
     after_baseline: Callable[[Sequence[Exchange]], None] = lambda _: None,
     enough: Callable[[Evidence], Awaitable[bool]] | None = None,
+    crowd: AbstractAsyncContextManager[object] | None = None,
 ) -> Evidence:
     """Run the probes by phase: the baseline, then all that can run side by side, then those that exhaust limits.
 
     ``after_baseline`` may raise to end the run early (an unusable target). ``enough`` is asked after each step;
-    True ends the run with the evidence it was shown.
+    True ends the run with the evidence it was shown. ``crowd`` is held while more than one probe is under way, by
+    whom runs on many targets would get in each other's way.
 
     Raises:
         Interrupted: the run was cancelled; carries the evidence recorded so far.
@@ -159,13 +161,16 @@ async def gather(
     )
     async with shown as wire, bare:
         run = Run(target, dialect, wire, lambda n: _advance(progress, watch, n), bare, kept)
+        redactor = Redactor()
 
         def recorded(missing: str) -> Evidence:
-            return _evidence(planned, run, records, missing, started, time.perf_counter() - clock)
+            duration = time.perf_counter() - clock
+            return _evidence(planned, run, records, missing, started, duration, redactor)
 
         try:
             for step in planned.steps():
-                await _step(step, run, records, progress, watch)
+                async with crowd if crowd and len(step) > 1 else nullcontext():
+                    await _step(step, run, records, progress, watch)
                 if step[0].phase == BASELINE:
                     after_baseline(run.exchanges)
                 if enough and await enough(so_far := recorded("not needed any more")):
@@ -198,6 +203,7 @@ def _evidence(
     missing: str,
     started: float,
     duration: float,
+    redactor: Redactor,
 ) -> Evidence:
     """All that was recorded until now, redacted. ``missing`` says why a planned probe has no record."""
     target = run.target
@@ -215,7 +221,7 @@ def _evidence(
         suite_version=__version__,
         contract_version=contract_version(),
     )
-    return redact_evidence(evidence, (*secrets, *run.secrets))
+    return redactor.evidence(evidence, (*secrets, *run.secrets))
 
 
 def _account(run: Run, records: Mapping[str, ProbeRecord]) -> dict[str, Any]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import cache
+from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -125,7 +127,7 @@ def create_app(
     """
     settings = settings or Settings()
     policies = policies or default_policies(settings)
-    document = load_document()
+    document = _document()
     database = Database(settings.database)
     outbox = Outbox(database)
     services = Services(
@@ -160,6 +162,12 @@ def create_app(
     )
     oauth = _authorization_server(services, entry)
     return ReferenceApp(services, entry, ChatSocket(services, entry), facade_app(services), oauth)
+
+
+@cache
+def _document() -> Mapping[str, Any]:
+    # The servers of a process share it: nobody writes to it.
+    return load_document()
 
 
 def _authorization_server(services: Services, entry: Entry) -> AuthorizationServer | None:
