@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -83,6 +84,8 @@ class Interrupted(Exception):  # noqa: N818 - a signal
 
 
 Watcher = Callable[[Progress], None]
+Enough = Callable[[Sequence[Exchange], Callable[[], Evidence]], Awaitable[bool]]
+"""Is asked with the exchanges so far, as they were sent, and with a function that gives the evidence so far."""
 
 
 def plan(checks: Iterable[Check], dialect: Dialect, target: Target) -> Plan:
@@ -138,13 +141,13 @@ async def gather(
     *,
     watch: Watcher = lambda _: None,
     after_baseline: Callable[[Sequence[Exchange]], None] = lambda _: None,
-    enough: Callable[[Evidence], Awaitable[bool]] | None = None,
+    enough: Enough | None = None,
     crowd: AbstractAsyncContextManager[object] | None = None,
 ) -> Evidence:
     """Run the probes by phase: the baseline, then all that can run side by side, then those that exhaust limits.
 
     ``after_baseline`` may raise to end the run early (an unusable target). ``enough`` is asked after each step;
-    True ends the run with the evidence it was shown. ``crowd`` is held while more than one probe is under way, by
+    True ends the run. ``crowd`` is held while more than one probe is under way, by
     whom runs on many targets would get in each other's way.
 
     Raises:
@@ -173,11 +176,11 @@ async def gather(
                     await _step(step, run, records, progress, watch)
                 if step[0].phase == BASELINE:
                     after_baseline(run.exchanges)
-                if enough and await enough(so_far := recorded("not needed any more")):
-                    return so_far
+                if enough and await enough(run.exchanges, partial(recorded, "not needed any more")):
+                    break
         except asyncio.CancelledError:
             interrupted = True
-    evidence = recorded("the run was interrupted")
+    evidence = recorded("the run was interrupted" if interrupted else "not needed any more")
     if interrupted:
         raise Interrupted(evidence)
     return evidence
@@ -262,18 +265,22 @@ async def _probe(probe: Probe, run: Run, progress: Progress, watch: Watcher) -> 
 
 def leaking(exchanges: Iterable[Exchange], given: Collection[str], issued: Collection[str]) -> list[str]:
     """Exchanges that repeat a credential. What the authorization server issues, it has to say once."""
+    own, others = (
+        [(s, s.encode()) for s in secrets if len(s) >= 6] for secrets in (given, (*given, *issued))
+    )
     return [
         e.id
         for e in exchanges
         if any(
-            len(secret) >= 6 and _repeats(e, secret) and not _said_elsewhere(e, secret)
-            for secret in (*given, *(() if e.operation == AUTHORIZATION_SERVER else issued))
+            not _said_elsewhere(e, secret)
+            for secret in _repeated(e, own if e.operation == AUTHORIZATION_SERVER else others)
         )
     ]
 
 
-def _repeats(exchange: Exchange, secret: str) -> bool:
-    return secret.encode() in exchange.content or any(secret in v for _, v in exchange.headers)
+def _repeated(exchange: Exchange, secrets: Iterable[tuple[str, bytes]]) -> list[str]:
+    content, head = exchange.content, "\n".join(value for _, value in exchange.headers)
+    return [text for text, spelled in secrets if spelled in content or text in head]
 
 
 def _said_elsewhere(exchange: Exchange, secret: str) -> bool:

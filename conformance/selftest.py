@@ -107,14 +107,13 @@ async def examine(subject: Subject, judges: Executor, crowd: asyncio.Semaphore) 
     told: tuple[Verdict, ...] = ()
     seen = 0
 
-    async def judged(evidence: Evidence) -> None:
-        nonlocal told, seen
-        told = await loop.run_in_executor(judges, _judged, evidence, subject.dialect, ids)
-        seen = len(evidence.exchanges)
+    async def judged(evidence: Evidence) -> tuple[Verdict, ...]:
+        return await loop.run_in_executor(judges, _judged, evidence, subject.dialect, ids)
 
-    async def all_caught(evidence: Evidence) -> bool:
-        if any(concerns(check, evidence.exchanges[seen:]) for check in checks.values()):
-            await judged(evidence)
+    async def all_caught(exchanges: Sequence[Exchange], evidence: Callable[[], Evidence]) -> bool:
+        nonlocal told, seen
+        if any(concerns(check, exchanges[seen:]) for check in checks.values()):
+            told, seen = await judged(evidence()), len(exchanges)
         return {v.id for v in _hits(subject, told)} >= set(ids)
 
     if subject.kind == "mutant":
@@ -123,7 +122,7 @@ async def examine(subject: Subject, judges: Executor, crowd: asyncio.Semaphore) 
     else:
         evidence = await gather(target, dialect, planned, crowd=crowd)
     if seen < len(evidence.exchanges) or not told:
-        await judged(evidence)
+        told = await judged(evidence)
     return Outcome(
         subject,
         tuple(v for v in told if v.result in _FLAGS),
