@@ -43,7 +43,7 @@ _FLAGS = (Result.FAIL, Result.WARN, Result.ERROR)
 @dataclass(frozen=True)
 class Subject:
     """One server of the index: a ``mutant`` with one deliberate defect, or a conformant ``variant``. ``stop_url``:
-    where to say that it is done with, so that it takes no more time and memory.
+    where to say that it is done with, so that it takes no more time and memory. ``slow``: it takes about a minute.
 
     ``says``: a regular expression for the detail of the verdict that catches the mutant.
     """
@@ -58,6 +58,7 @@ class Subject:
     says: str = ""
     oauth: Mapping[str, str] | None = field(repr=False, default=None)
     stop_url: str = ""
+    slow: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ async def examine(subject: Subject, judges: Executor, crowd: asyncio.Semaphore) 
         evidence = await gather(target, dialect, planned.cheapest_first(ABREAST), enough=all_caught)
     else:
         evidence = await gather(target, dialect, planned, crowd=crowd)
-    if seen < len(evidence.exchanges) or not told:
+    if subject.kind == "variant" or not {v.id for v in _hits(subject, told)} >= set(ids):
         told = await judged(evidence)
     return Outcome(
         subject,
@@ -198,7 +199,8 @@ async def examine_all(found: Iterable[Subject], done: Callable[[Outcome], None])
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(JUDGES, mp_context=spawn, initializer=_prepare_judge) as judges:
         async with httpx.AsyncClient(trust_env=False) as client:
-            together = await asyncio.gather(*(one(s, judges, client) for s in found))
+            slow_first = sorted(found, key=lambda s: not s.slow)
+            together = await asyncio.gather(*(one(s, judges, client) for s in slow_first))
         return [await again(o, judges) for o in together]
 
 

@@ -70,9 +70,13 @@ def _print(outcomes: list[Outcome], numbers: dict[str, Any]) -> None:
         subject = outcome.subject
         if subject.kind == "mutant":
             word, style = ("killed", "green") if outcome.killed else ("SURVIVED", "bold red")
-            by = ", ".join(v.id for v in outcome.hits) or f"none of {', '.join(subject.violates)}"
+            told = "; ".join(f"{v.id} {v.result} {visible(v.detail)}" for v in outcome.undecided)
+            by = ", ".join(v.id for v in outcome.hits) or f"none of {', '.join(subject.violates)} {told}"
+            alone = ", examined again, alone: undecided beside the others" if outcome.alone else ""
             console.print(
-                Text.assemble((f"{word:9}", style), f"{subject.name:34} {outcome.seconds:4.1f} s  {by}")
+                Text.assemble(
+                    (f"{word:9}", style), f"{subject.name:34} {outcome.seconds:4.1f} s  {by}{alone}"
+                )
             )
         else:
             word, style = ("FLAGGED", "bold red") if outcome.false_alarm else ("clean", "green")

@@ -257,7 +257,9 @@ class Redactor:
             evidence,
             target=scrubber.plain(evidence.target),
             probes={
-                name: ProbeRecord(p.name, p.outcome, scrubber.scrub(p.reason), scrubber.plain(p.notes))
+                name: ProbeRecord(
+                    p.name, p.outcome, scrubber.scrub(p.reason), scrubber.plain(p.notes), p.shared
+                )
                 for name, p in evidence.probes.items()
             },
             exchanges=tuple(clean[id(e)][1] for e in evidence.exchanges),

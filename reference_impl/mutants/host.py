@@ -101,6 +101,7 @@ class Host:
                 "story": s.story,
                 "violates": list(s.violates),
                 "says": s.says,
+                "slow": s.slow,
                 "dialect": s.dialect,
                 "base_url": f"http://{host}/{s.name}{_base_path(s)}",
                 "stop_url": f"http://{host}/subjects/{s.name}",

@@ -13,7 +13,7 @@ from raw_server import LIMITS, answer, exchange_of, serving
 
 from conformance.evidence import Exchange, Sent
 from conformance.target import Limits
-from conformance.wire.connection import ConnectError
+from conformance.wire.connection import ConnectError, Connection
 from conformance.wire.http import Wire, tls_context
 from conformance.wire.proxy import Proxy, proxy_for
 
@@ -97,6 +97,23 @@ def test_https_to_a_server_that_speaks_http() -> None:
     failure = asyncio.run(run()).failure
     assert failure is not None
     assert failure.kind == "tls"
+
+
+@pytest.mark.parametrize(("scheme", "kind"), [("https", "tls"), ("http", "reset")])
+def test_a_reset_while_connecting_is_one_of_what_comes_next(
+    scheme: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hung_up(host: str, port: int) -> Connection:
+        raise ConnectError("reset", f"cannot connect to {host} port {port}: Connection reset by peer")
+
+    async def run() -> Exchange:
+        async with Wire() as wire:
+            return exchange_of(await wire.send(Sent("GET", f"{scheme}://127.0.0.1:9/"), LIMITS))
+
+    monkeypatch.setattr("conformance.wire.http.connect", hung_up)
+    failure = asyncio.run(run()).failure
+    assert failure is not None
+    assert failure.kind == kind
 
 
 def test_a_handshake_that_hangs_ends_in_time() -> None:
