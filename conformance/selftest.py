@@ -146,11 +146,12 @@ def _target(subject: Subject) -> Target:
     return Target(subject.base_url, subject.dialect, keys=subject.keys, oauth=oauth)
 
 
-async def verdicts_of(subject: Subject) -> list[Verdict]:
-    """Run the whole suite on one subject, as on any target."""
+async def verdicts_of(subject: Subject, crowd: asyncio.Semaphore | None = None) -> list[Verdict]:
+    """Run the whole suite on one subject, as on any target; ``crowd`` as for :func:`~conformance.gather.gather`."""
     load_all()
     dialect, target, wanted = load_dialect(subject.dialect), _target(subject), requirements()
-    evidence = await gather(target, dialect, plan(selected_checks(wanted).values(), dialect, target))
+    planned = plan(selected_checks(wanted).values(), dialect, target)
+    evidence = await gather(target, dialect, planned, crowd=crowd)
     return judge(evidence, dialect, wanted.values(), CHECKS)
 
 
