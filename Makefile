@@ -51,7 +51,7 @@ test-slow: $(STAMP) ## run the tests that wait for whole runs: hostile targets, 
 selftest: $(STAMP) ## prove the checks: mutants killed, variants not flagged
 	$(BIN)/aiconform selftest --json selftest.json --html selftest.html
 
-soak: $(STAMP) ## whole runs again and again (hours): no verdict may change; ROUNDS=20
+soak: $(STAMP) ## whole runs again and again (20 minutes at most): no verdict may change; ROUNDS=20
 	$(BIN)/python tests/soak/soak.py --rounds $(ROUNDS) --json soak.json
 
 fuzz: $(STAMP) ## coverage-guided fuzzing of our own parsers, SECONDS=60 each
