@@ -50,7 +50,7 @@ async def account(
     cost = model.cost(usage.input, usage.output)
     await services.policies.limits.charge(exchange, usage.total, microunits(cost))
     caller, trace = exchange.caller, exchange.trace
-    services.usage.add(
+    await services.usage.add(
         UsageRecord(
             principal=caller.name,
             trace_id=trace.trace_id,

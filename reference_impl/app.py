@@ -81,6 +81,7 @@ class ReferenceApp:
         """Open the database and take up waiting work; at the end stop detached work and close it."""
         await self.services.database.open()
         try:
+            await self.services.policies.limits.open()
             await self._workers.start()
             yield
         finally:
@@ -90,6 +91,7 @@ class ReferenceApp:
             await self.services.usage.close()
             await asyncio.to_thread(self.services.telemetry.close)
             await self.services.engine.close()
+            await self.services.policies.limits.close()
             await self.services.database.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -130,7 +132,7 @@ def create_app(
     settings = keepable(settings, engine)
     policies = policies or default_policies(settings, exact_counts=engine.exact)
     document = load_document()
-    database = Database(settings.database)
+    database = Database(settings.database, settings.lease_s)
     outbox = Outbox(database)
     services = Services(
         settings=settings,

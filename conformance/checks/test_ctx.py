@@ -27,13 +27,21 @@ def test_earlier_turns_are_part_of_the_input(session_turns: Probed) -> str:
 
 
 @check("CTX-02")
-def test_another_principals_session_does_not_exist(session_of_another: Probed) -> str:
-    """404 SESSION_NOT_FOUND to read, continue and delete; the owner still has it, unchanged."""
-    for reading in session_of_another.some("other:"):
+def test_another_principals_session_does_not_exist(session_turns: Probed) -> str:
+    """404 SESSION_NOT_FOUND to read, continue and delete; the owner still has it, without what the other said."""
+    others = session_turns.all("other:")
+    if not others and session_turns.record.outcome == "done":
+        raise NotTested("needs a second credential: --other-key")
+    for reading in session_turns.some("other:"):
         expect_error(reading, 404, "SESSION_NOT_FOUND")
-    owner = decisive(session_of_another["owner"])
-    said = owner.body.get("messages") if isinstance(owner.body, dict) else None
-    expect(owner.ok and said == [], expected="the owner's session, still empty", seen=brief(owner), at=owner)
+    intruding = {_asked(r) for r in others if r.exchange.operation == "chat"}
+    owner = decisive(session_turns["history"])
+    expect(
+        owner.ok and not any(text in intruding for _, text in _said(owner)),
+        expected="the owner's session, with nothing that the other said",
+        seen=brief(owner),
+        at=owner,
+    )
     return "not found for others, whole for its owner"
 
 
@@ -91,9 +99,9 @@ def test_a_deleted_session_is_gone(session_end: Probed) -> str:
 
 
 @check("CTX-07")
-def test_turns_at_the_same_time_do_not_mix(session_race: Probed) -> str:
+def test_turns_at_the_same_time_do_not_mix(session_end: Probed) -> str:
     """Each 2xx, or 409 SESSION_BUSY; in the history each question is followed by its answer."""
-    turns = session_race.some("turn:")
+    turns = session_end.some("turn:")
     answers: dict[str, str] = {}
     for reading in turns:
         if reading.ok:
@@ -102,7 +110,7 @@ def test_turns_at_the_same_time_do_not_mix(session_race: Probed) -> str:
             expect_error(reading, 409, "SESSION_BUSY")
     if len(turns) < 2 or not answers:
         raise Inconclusive("the two turns did not both get an answer")
-    history = decisive(session_race["history"])
+    history = decisive(session_end["history"])
     said = _said(history)
     pairs = {said[i][1]: said[i + 1][1] for i in range(0, len(said) - 1, 2)}
     roles = [role for role, _ in said]

@@ -28,7 +28,7 @@ from reference_impl.api.failures import contract_error
 from reference_impl.api.notices import note_model
 from reference_impl.api.once import REPLAYED, claim, holding, once
 from reference_impl.api.prompts import chosen_model, refuse_over_window
-from reference_impl.api.stream import Answer, events, record, stream_response
+from reference_impl.api.stream import Answer, events, outage_event, record, stream_response
 from reference_impl.engine.base import (
     Call,
     EngineError,
@@ -267,7 +267,13 @@ async def _keep(
             await policy.release(services.ledger, ticket)
 
     try:
-        await record(recording, events(services, exchange, answer), answer, settle)
+        await record(
+            recording,
+            events(services, exchange, answer),
+            answer,
+            settle,
+            lambda: outage_event(services, exchange, answer),
+        )
     except BaseException:
         await asyncio.shield(policy.release(services.ledger, ticket))
         raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -14,13 +15,13 @@ from reference_impl.api.notices import note_model
 from reference_impl.api.prompts import chat_call, chosen_model, messages_of
 from reference_impl.engine.base import Call, Message
 from reference_impl.exchange import Exchange
+from reference_impl.outages import OutageError
 from reference_impl.policies.context import Wish
 from reference_impl.policies.errors import ContractError
 from reference_impl.services import Services
 from reference_impl.store.sessions import Session, SessionIsBusyError
 
-LEASE_S = 600.0
-"""For how long a turn may hold its session; only a turn whose server died ever holds it so long."""
+_log = logging.getLogger("aiconform.reference")
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ async def begin(services: Services, exchange: Exchange, payload: Mapping[str, An
         return _turn(services, exchange, payload, None)
     lease = secrets.token_hex(16)
     try:
-        session = await services.sessions.take(session_id, exchange.caller.name, lease, LEASE_S)
+        session = await services.sessions.take(session_id, exchange.caller.name, lease)
     except SessionIsBusyError:
         raise ContractError(
             "SESSION_BUSY",
@@ -101,7 +102,10 @@ async def finish(services: Services, turn: Turn) -> None:
     """Let the next turn of the session begin."""
     if turn.session is not None and turn.lease is not None:
         # Shielded: who is cancelled while waiting for its turn at the database must not keep the session.
-        await asyncio.shield(services.sessions.release(turn.session, turn.lease))
+        try:
+            await asyncio.shield(services.sessions.release(turn.session, turn.lease))
+        except OutageError as problem:
+            _log.warning("a session stays busy until its lease ends: %s", problem)
 
 
 @asynccontextmanager

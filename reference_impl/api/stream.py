@@ -18,7 +18,8 @@ from reference_impl.api.failures import contract_error
 from reference_impl.engine.base import Call, EngineError, Finish, Generation
 from reference_impl.exchange import Exchange
 from reference_impl.http.streaming import EventStream
-from reference_impl.policies.errors import ContractError
+from reference_impl.outages import OutageError
+from reference_impl.policies.errors import ContractError, unavailable
 from reference_impl.policies.metadata import AnswerFacts, Usage
 from reference_impl.runs import Recording
 from reference_impl.services import Services
@@ -98,6 +99,9 @@ async def events(services: Services, exchange: Exchange, answer: Answer) -> Asyn
         if answer.failure is None:
             await keep(services, answer.turn, "".join(tokens))
         metadata = _metadata(services, exchange, answer, used, first_token_ms)
+    except OutageError as problem:
+        _log.warning("the generation of request %s: %s", exchange.request_id, problem)
+        answer.failure = unavailable()
     except Exception:  # noqa: BLE001 - a bug must end the stream as an error, not as a cut
         _log.exception("the generation of request %s failed", exchange.request_id)
         answer.failure = ContractError("INTERNAL", "The server failed; the request id helps its operator.")
@@ -164,6 +168,11 @@ def error_event(
     )
 
 
+def outage_event(services: Services, exchange: Exchange, answer: Answer) -> bytes:
+    """The event that ends a stream whose end could not be kept."""
+    return error_event(services, exchange, answer.sequence, unavailable())
+
+
 def stream_response(
     services: Services,
     exchange: Exchange,
@@ -193,11 +202,12 @@ async def record(
     blocks: AsyncGenerator[bytes, None],
     answer: Answer,
     settle: Callable[[bytes], Awaitable[None]],
+    unsettled: Callable[[], bytes],
 ) -> None:
     """Run an answer to its end into `recording`, whoever reads it.
 
     `settle` gets the whole stream, and has finished before readers see how it ended: whoever repeats the
-    request on seeing the end finds it settled.
+    request on seeing the end finds it settled. In an outage it ends with `unsettled()` instead.
     """
     seen: list[bytes] = []
     held: list[bytes] = []
@@ -209,7 +219,11 @@ async def record(
                     held.append(block)
                 else:
                     recording.append(block)
-        await settle(b"".join(seen))
+        try:
+            await settle(b"".join(seen))
+        except OutageError as problem:
+            _log.warning("the answer %s is not kept: %s", answer.id, problem)
+            held = [unsettled()]
         for block in held:
             recording.append(block)
     finally:

@@ -20,6 +20,7 @@ from reference_impl.policies.metadata import FullMetadata, Metadata
 from reference_impl.policies.negotiation import AcceptHeader, Negotiation
 from reference_impl.policies.parsing import BodyParser, StrictJson
 from reference_impl.policies.scopes import HeldScopes, ScopeRules
+from reference_impl.policies.shared_limits import SharedWindows
 from reference_impl.policies.sockets import OneSubprotocol, SocketPolicy
 from reference_impl.policies.tokens import AccessTokens, Issuer
 from reference_impl.policies.tools import ToolGate, Tools
@@ -72,7 +73,7 @@ def default_policies(settings: Settings, *, exact_counts: bool = True) -> Polici
         grants=StrictGrants(),
         idempotency=LedgerIdempotency(settings.idempotency_ttl_s),
         jobs=OwnJobs(),
-        limits=FixedWindows() if settings.rate_limits else Unlimited(),
+        limits=_limits(settings),
         metadata=FullMetadata(),
         negotiation=AcceptHeader(),
         parsing=StrictJson(),
@@ -82,6 +83,12 @@ def default_policies(settings: Settings, *, exact_counts: bool = True) -> Polici
         tracing=W3CTracing(),
         versioning=DatedVersions(),
     )
+
+
+def _limits(settings: Settings) -> RateLimiter:
+    if not settings.rate_limits:
+        return Unlimited()
+    return FixedWindows() if settings.redis is None else SharedWindows(settings.redis, settings.lease_s)
 
 
 def _bearer_credentials(settings: Settings) -> BearerCredentials:

@@ -14,6 +14,7 @@ from reference_impl.api.prompts import scenario
 from reference_impl.engine.base import EngineError, Scenario
 from reference_impl.engine.documents import Document, describe_section, summarise
 from reference_impl.engine.job_sandbox import fail_at_end, needs_approval, stall_section
+from reference_impl.outages import OutageError
 from reference_impl.policies.errors import ContractError
 from reference_impl.policies.metadata import Usage
 from reference_impl.services import Services
@@ -31,6 +32,9 @@ async def perform(services: Services, job: Job) -> None:
             await _analyse(services, job)
         else:
             await _classify(services, job)
+    except OutageError:
+        # Nothing is wrong with the job: when the lease has ended, somebody goes on with it.
+        raise
     except EngineError as failure:
         await _fail(services, job, contract_error(failure))
     except ContractError as error:
