@@ -73,7 +73,16 @@ class Postgres:
         return self.url(database)
 
     def _answers(self) -> bool:
-        asked = [str(self._bin / "pg_isready"), "-q", "-U", "postgres", "-h", "127.0.0.1", "-p", str(self.port)]
+        asked = [
+            str(self._bin / "pg_isready"),
+            "-q",
+            "-U",
+            "postgres",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(self.port),
+        ]
         return subprocess.run(asked, check=False).returncode == 0
 
     def _psql(self, command: str) -> None:
