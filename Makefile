@@ -98,6 +98,7 @@ mutants: $(STAMP) ## write the index of the mutants, spec/mutants.json, and docs
 
 interop: $(STAMP) ## run the suite on real third-party servers, or CASES="…"; writes docs/results/
 	$(BIN)/python tests/interop/run.py $(CASES)
+	$(if $(CASES),,$(BIN)/python tests/interop/in_front.py)
 
 lock: ## resolve the dependencies anew into requirements.lock
 	test -x $(BIN)/pip-compile || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet pip-tools; }
