@@ -117,7 +117,6 @@ async def _complete(
     services: Services, exchange: Exchange, turn: Turn, ticket: Ticket | None
 ) -> StoredAnswer:
     text, reason, usage = await whole_answer(services, exchange, turn.call, turn.requested)
-    await keep(services, turn, text)
     facts = AnswerFacts(turn.call.model, usage, _extra(turn, ticket))
     content = {
         "id": new_chat_id(),
@@ -125,7 +124,14 @@ async def _complete(
         "finish_reason": reason,
         "metadata": services.policies.metadata.block(exchange, facts),
     }
-    return StoredAnswer(200, JSON, encode(content))
+    answer = StoredAnswer(200, JSON, encode(content))
+    if turn.session is not None:
+        # One transaction, or a crash in between would leave a turn in the session whose key executes again.
+        async with services.database.transaction():
+            await keep(services, turn, text)
+            if ticket is not None:
+                await services.policies.idempotency.complete(services.ledger, ticket, answer)
+    return answer
 
 
 async def whole_answer(

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import httpx
 import uvicorn
 from described import check_described, check_events
+from reference_state import placed
 from starlette.types import ASGIApp
 
 from reference_impl.app import ReferenceApp, create_app
@@ -40,7 +41,7 @@ class ReferenceServer:
         wrap: Callable[[ReferenceApp], ASGIApp] | None = None,
         tls: Tls | None = None,
     ) -> None:
-        self.app = create_app(settings, policies)
+        self.app = create_app(placed(settings), policies)
         self._listener = listen("127.0.0.1", 0)
         self.url = base_url("127.0.0.1", self._listener, tls)
         self.origin = self.url.removesuffix("/api/v1")
