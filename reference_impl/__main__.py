@@ -9,6 +9,8 @@ import sys
 from collections.abc import Sequence
 
 from reference_impl.app import create_app
+from reference_impl.engine.discover import UpstreamUnusableError
+from reference_impl.engine.options import add_upstream_options, upstream_of
 from reference_impl.oauth.keys import SigningKeysError
 from reference_impl.oauth.options import add_auth_options, auth_of, tls_of
 from reference_impl.outages import OutageError
@@ -40,9 +42,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if tls is not None:
             tls.check()
-        app = create_app(settings, telemetry=telemetry_from(os.environ))
+        engine = upstream_of(options, os.environ, stop=parser.error)
+        app = create_app(settings, engine=engine, telemetry=telemetry_from(os.environ))
         run(app, options.host, options.port, tls)
-    except (CannotListenError, OutageError, SigningKeysError, TlsFilesError) as problem:
+    except (
+        CannotListenError,
+        OutageError,
+        SigningKeysError,
+        TlsFilesError,
+        UpstreamUnusableError,
+    ) as problem:
         sys.stderr.write(f"{problem}\n")
         return 2
     except KeyboardInterrupt:
@@ -103,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="CIDR",
         help="addresses that webhooks may reach although they are not public; may be repeated",
     )
+    add_upstream_options(parser)
     add_auth_options(parser)
     return parser
 

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from reference_impl.api.failures import context_exceeded
 from reference_impl.api.notices import note_model
 from reference_impl.api.prompts import chat_call, chosen_model, messages_of
 from reference_impl.engine.base import Call, Message
@@ -78,6 +79,20 @@ async def begin(services: Services, exchange: Exchange, payload: Mapping[str, An
         raise
 
 
+def measured(turn: Turn, input_tokens: int) -> dict[str, Any]:
+    """The turn's `metadata.context` with the input as it was in the end, by the count of the model's server."""
+    return {"context": {**turn.context, "input_tokens": input_tokens}} if turn.context else {}
+
+
+def beyond_limit(turn: Turn, input_tokens: int) -> ContractError | None:
+    """The refusal of an answer whose input turned out larger than the caller's own limit, having been estimated
+    before; an answer is never said to be within a limit that it is not."""
+    limit, window = turn.context.get("limit"), turn.context.get("window")
+    if limit is None or limit == window or input_tokens <= limit:
+        return None
+    return context_exceeded(input_tokens, limit)
+
+
 async def keep(services: Services, turn: Turn, text: str) -> None:
     """Remember what was said in a turn. A session that was deleted meanwhile stays deleted."""
     if turn.session is not None and turn.lease is not None:
@@ -114,7 +129,7 @@ def _turn(
     session: Session | None,
     lease: str | None = None,
 ) -> Turn:
-    model = chosen_model(payload)
+    model = chosen_model(services.engine.catalogue, payload)
     note_model(exchange, model)
     told = messages_of(payload)
     history = () if session is None else session.messages

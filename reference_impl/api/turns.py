@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 
 from starlette.responses import Response
 
-from reference_impl.api.chat import admit_call, new_chat_id, replay
+from reference_impl.api.chat import new_chat_id, replay, start_call
 from reference_impl.api.context import begin, finish
 from reference_impl.api.notices import note_model
 from reference_impl.api.prompts import chosen_model
@@ -34,7 +34,7 @@ def operations(services: Services) -> dict[str, Handler]:
             turn = await services.turns.find(turn_id, exchange.caller.name)
             if turn is None:
                 raise ContractError("TURN_NOT_FOUND", "There is no such turn.", param="turn_id")
-            model = chosen_model(turn.request)
+            model = chosen_model(services.engine.catalogue, turn.request)
             services.policies.scopes.require(exchange, *model_scopes(model))
             note_model(exchange, model)
             if turn.answer is not None:
@@ -60,14 +60,14 @@ async def _begin(services: Services, exchange: Exchange, stored: StoredTurn) -> 
     try:
         turn = await begin(services, exchange, stored.request)
         try:
-            await admit_call(services, exchange, turn.call)
+            generation = await start_call(services, exchange, turn.call)
         except BaseException:
             await finish(services, turn)
             raise
     except BaseException:
         await asyncio.shield(services.turns.release(stored.id))
         raise
-    return Answer(new_chat_id(), turn, {"context": turn.context})
+    return Answer(new_chat_id(), turn, generation, {"context": turn.context})
 
 
 async def _generate(

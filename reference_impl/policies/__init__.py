@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from reference_impl.oauth.keys import KeyRing, PublishedKeys
 from reference_impl.policies.auth import ApiKeys, Authenticator, BearerCredentials
 from reference_impl.policies.callbacks import Callbacks, StandardWebhooks
-from reference_impl.policies.context import ContextPolicy, HonestContext
+from reference_impl.policies.context import ContextPolicy, HonestContext, UncutContext
 from reference_impl.policies.cors import Cors, SingleOrigin
 from reference_impl.policies.egress import CheckedEgress, Egress
 from reference_impl.policies.errors import Envelope, ErrorRenderer
@@ -54,8 +54,10 @@ class Policies:
     versioning: Versioning
 
 
-def default_policies(settings: Settings) -> Policies:
+def default_policies(settings: Settings, *, exact_counts: bool = True) -> Policies:
     """The policies that keep the contract. They hold counters, so every server needs its own.
+
+    `exact_counts`: the engine counts tokens before a call as they are reported after it.
 
     Raises:
         SigningKeysError: the file of signing keys cannot be used.
@@ -63,7 +65,7 @@ def default_policies(settings: Settings) -> Policies:
     return Policies(
         auth=_bearer_credentials(settings),
         callbacks=StandardWebhooks(settings.webhook_delays_s),
-        context=HonestContext(),
+        context=HonestContext() if exact_counts else UncutContext(),
         cors=SingleOrigin(settings.cors_origin),
         egress=CheckedEgress(settings.webhook_networks),
         errors=Envelope(),

@@ -49,7 +49,7 @@ async def perform(services: Services, job: Job) -> None:
 
 
 async def _analyse(services: Services, job: Job) -> None:
-    payload, exchange, model = job.request["payload"], exchange_of_job(job), model_of_job(job)
+    payload, exchange, model = job.request["payload"], exchange_of_job(job), model_of_job(services, job)
     wanted = scenario(payload)
     document = Document.read(payload["document"])
     parts = list(job.parts)
@@ -89,7 +89,7 @@ def _question(job: Job) -> dict[str, str]:
 
 
 async def _classify(services: Services, job: Job) -> None:
-    exchange, model = exchange_of_job(job), model_of_job(job)
+    exchange, model = exchange_of_job(job), model_of_job(services, job)
     answer = await classify.execute(
         services, exchange, job.request["payload"], model, job.request["tokens"], None
     )

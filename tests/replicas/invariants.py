@@ -18,6 +18,7 @@ AUTH = {"Authorization": "Bearer sk-demo"}
 FINAL = {"complete", "failed", "cancelled", "expired"}
 DOCUMENT = "# One\nThe invoice is wrong.\n\n# Two\nThe parcel is late.\n\n# Three\nThank you.\n"
 PATIENCE_S = 60.0
+_PAUSE_S = 0.1
 
 
 @dataclass
@@ -104,6 +105,7 @@ class Load:
             said = f"Repeat exactly: {session[-6:]}-{number}"
             body = {"messages": [{"role": "user", "content": said}], "session_id": session}
             await self._send(client, Asked(f"talk-{session}-{number}", "/chat", body))
+            await asyncio.sleep(_PAUSE_S)
 
     async def _submit(self, client: httpx.AsyncClient, n: int) -> None:
         number = 0
@@ -114,7 +116,7 @@ class Load:
                 "sandbox": {"scenario": "slow_document", "delay_ms": 60},
             }
             await self._send(client, Asked(f"job-{n}-{number}", "/analyze-document", body))
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(_PAUSE_S)
 
     async def _send(self, client: httpx.AsyncClient, asked: Asked) -> None:
         self.asked.append(asked)
@@ -132,10 +134,19 @@ class Load:
 
     async def ask_again(self) -> None:
         """Every request once more: whoever had an answer gets the same bytes, all others get one now."""
+        in_order: defaultdict[str, list[Asked]] = defaultdict(list)
+        for asked in self.asked:
+            in_order[asked.body.get("session_id", asked.key)].append(asked)
+        at_once = asyncio.Semaphore(8)
+
+        async def one_after_the_other(several: list[Asked]) -> None:
+            async with at_once:
+                for asked in several:
+                    again = await until_answered(client, asked)
+                    assert self.answers.setdefault(asked.key, again) == again, asked.key
+
         async with self.client() as client:
-            for asked in self.asked:
-                again = await until_answered(client, asked)
-                assert self.answers.setdefault(asked.key, again) == again, asked.key
+            await asyncio.gather(*map(one_after_the_other, in_order.values()))
 
     async def jobs(self) -> dict[str, dict[str, Any]]:
         """Every job of the caller."""
