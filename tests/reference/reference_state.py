@@ -35,7 +35,7 @@ def placed(settings: Settings) -> Settings:
 def _servers(home: Path) -> tuple[Postgres, Redis]:
     home.mkdir(parents=True)
     home.chmod(0o755)
-    postgres, redis = Postgres(home), Redis(home, _DATABASES)
+    postgres, redis = Postgres(home, power_cuts=False), Redis(home, _DATABASES)
     for server in (postgres, redis):
         server.start()
         atexit.register(server.stop)

@@ -74,10 +74,12 @@ class Load:
     asked: list[Asked] = field(default_factory=list)
     answers: dict[str, bytes] = field(default_factory=dict)
     refused: Counter[int] = field(default_factory=Counter)
+    earlier: set[str] = field(default_factory=set)
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def under(self, fault: Callable[[], Awaitable[None]], clients: int = 3) -> None:
         """Send while `fault` happens, and a little before and after."""
+        self.earlier = set(await self.jobs())
         async with self.client() as client:
             for _ in range(clients):
                 made = await client.post("/sessions", json={})
@@ -149,13 +151,13 @@ class Load:
             await asyncio.gather(*map(one_after_the_other, in_order.values()))
 
     async def jobs(self) -> dict[str, dict[str, Any]]:
-        """Every job of the caller."""
+        """Every job since the load began."""
         found: dict[str, dict[str, Any]] = {}
         async with self.client() as client:
             cursor: dict[str, str] = {}
             while True:
                 page = (await client.get("/jobs", params={"limit": 100, **cursor})).json()
-                found |= {job["job_id"]: job for job in page["data"]}
+                found |= {job["job_id"]: job for job in page["data"] if job["job_id"] not in self.earlier}
                 if page["next_cursor"] is None:
                     return found
                 cursor = {"cursor": page["next_cursor"]}
