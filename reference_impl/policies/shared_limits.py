@@ -223,8 +223,8 @@ def _where(url: str) -> str:
 
 def _storage(url: str) -> Any:
     try:
-        known = urlsplit(url).scheme in ("redis", "rediss") and urlsplit(url).port != 0
-        if known:
+        parts = urlsplit(url)
+        if parts.scheme in ("redis", "rediss") and parts.hostname and parts.port != 0:
             # Once more and at once: a connection from before a restart of Redis is found broken only in use.
             again: Any = Retry(NoBackoff(), 1)
             return RedisStorage(
