@@ -54,7 +54,7 @@ _OWN_ERRORS = {
 
 def _own_error(status: int) -> str:
     code, message = _OWN_ERRORS[status]
-    body = {
+    body: dict[str, object] = {
         "code": code,
         "message": message,
         "details": {},

@@ -86,8 +86,8 @@ class SharedWindows(FixedWindows):
     def __init__(self, url: str, lease_s: float) -> None:
         """Raises LimitsUnavailableError for a URL that cannot be used."""
         super().__init__()
-        self._where = _where(url)
         self._storage = _storage(url)
+        self._where = _where(url)
         self._windows = FixedWindowRateLimiter(self._storage)
         self._redis: Any = self._storage.bridge.get_connection()
         self._take = self._redis.register_script(_TAKE)
@@ -218,7 +218,7 @@ def _slots_of(name: str) -> str:
 def _where(url: str) -> str:
     """Host and port, without a password."""
     parts = urlsplit(url)
-    return parts.path if parts.hostname is None else f"{parts.hostname}:{parts.port or 6379}"
+    return f"{parts.hostname}:{parts.port or 6379}"
 
 
 def _storage(url: str) -> Any:
