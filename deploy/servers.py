@@ -42,7 +42,9 @@ frontend api
   default_backend replicas
 backend replicas
   balance roundrobin
-  default-server check inter 500ms fall 1 rise 1 on-marked-down shutdown-sessions
+  # A replica that is only slow is not dead: whoever has a connection to it keeps that, and the dead have none.
+  timeout check 5s
+  default-server check inter 1s fall 3 rise 1
 {servers}
 """
 _OWN_ERRORS = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterator
@@ -74,6 +75,7 @@ class Load:
     asked: list[Asked] = field(default_factory=list)
     answers: dict[str, bytes] = field(default_factory=dict)
     refused: Counter[int] = field(default_factory=Counter)
+    name: str = field(default_factory=lambda: secrets.token_hex(4))
     earlier: set[str] = field(default_factory=set)
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -117,7 +119,7 @@ class Load:
                 "document": f"{DOCUMENT}\n{n} {number}",
                 "sandbox": {"scenario": "slow_document", "delay_ms": 60},
             }
-            await self._send(client, Asked(f"job-{n}-{number}", "/analyze-document", body))
+            await self._send(client, Asked(f"job-{self.name}-{n}-{number}", "/analyze-document", body))
             await asyncio.sleep(_PAUSE_S)
 
     async def _send(self, client: httpx.AsyncClient, asked: Asked) -> None:

@@ -79,6 +79,9 @@ def test_nothing_accepted_is_lost_and_nothing_is_done_twice(stack: Stack, fault:
             await load.under(lambda: fault(stack, load))
             assert len(load.answers) >= 10, "the load was too light to mean anything"
             await nothing_is_lost_or_done_twice(load, inbox)
+            async with load.client() as client:
+                removed = await client.delete(f"/webhooks/{registered.json()['id']}")
+                assert removed.status_code == 204
         for replica in stack.replicas:
             assert replica.process.alive
             log = replica.process.log.read_text()
