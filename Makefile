@@ -15,7 +15,7 @@ ROUNDS ?= 20
 SECONDS ?= 60
 EXAMPLES ?= 1000
 
-.PHONY: help check serve test coverage test-slow lint selftest soak fuzz generated bench bench-load soak-load lock editions dist mutants interop clean
+.PHONY: help check serve test coverage test-slow lint selftest soak fuzz generated bench bench-load soak-load lock editions dist mutants interop clean up
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,9 @@ endif
 serve: $(STAMP) ## serve the reference on port 8000
 	$(BIN)/aiconform serve --port 8000
 
+up: $(STAMP) ## serve two replicas on PostgreSQL and Redis behind HAProxy on port 8000, until Ctrl-C
+	$(BIN)/python -m deploy --port 8000
+
 test: $(STAMP) ## run the tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
 
@@ -46,7 +49,7 @@ coverage: $(STAMP) ## the same with branch coverage, which takes half as long ag
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --skip-covered --sort=cover | tail -n 40
 
-test-slow: $(STAMP) ## run the tests that wait for whole runs: hostile targets, CI templates
+test-slow: $(STAMP) ## run the tests that wait for whole runs: hostile targets, CI templates, replicas
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m slow
 
 selftest: $(STAMP) ## prove the checks: mutants killed, variants not flagged
@@ -107,4 +110,4 @@ lock: ## resolve the dependencies anew into requirements.lock
 	  --output-file requirements.lock pyproject.toml
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) node_modules dist aiconform-report load-report .interop .coverage* selftest.json selftest.html soak.json bench-load.md soak-load.md
+	rm -rf $(VENV) node_modules dist .deploy aiconform-report load-report .interop .coverage* selftest.json selftest.html soak.json bench-load.md soak-load.md
