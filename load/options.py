@@ -94,7 +94,13 @@ def add_options(parser: argparse.ArgumentParser, locust: bool = False) -> None:
     )
     add("--error-budget-ms", type=float, default=20.0, metavar="MS",
         help="lag of our own (p99) above which the run is INVALID")  # fmt: skip
-    add("--max-cpu", type=float, default=90.0, metavar="%%", help="of a core, above which the run is INVALID")
+    add(
+        "--max-cpu",
+        type=float,
+        default=90.0,
+        metavar="PERCENT",
+        help="of a core, above which the run is INVALID",
+    )
     if locust:
         add("--no-locust-statistics", action="store_true",
             help="do not keep Locust's own statistics beside ours (aiconform load does not)")  # fmt: skip

@@ -32,8 +32,8 @@ BUILT_IN: Mapping[str, Profile] = {
     "enterprise": Profile(
         "enterprise",
         (
-            "core", "description", "idempotency", "models", "rate_limits", "streaming", "trace", "usage",
-            "versioning",
+            "core", "deprecation", "description", "idempotency", "jobs", "models", "rate_limits", "scopes",
+            "streaming", "trace", "usage", "versioning",
         ),
     ),
 }  # fmt: skip

@@ -49,13 +49,15 @@ def shipped_parameters() -> Parameters:
 def probabilities(parameters: Parameters, text: str) -> dict[str, float]:
     """The share of each category; they add up to 1. Without a known word, what the intercepts say."""
     counted = Counter(stem for stem in stems(text) if stem in parameters.weights)
-    values = {stem: n * parameters.weights[stem][0] for stem, n in counted.items()}
-    norm = math.sqrt(math.fsum(v * v for v in values.values())) or 1.0
-    scores = [
-        parameters.temperature
-        * (intercept + math.fsum(v / norm * parameters.weights[stem][n] for stem, v in values.items()))
-        for n, intercept in enumerate(parameters.intercepts, 1)
-    ]
+    known = [(n, parameters.weights[stem]) for stem, n in counted.items()]
+    norm = math.hypot(*(n * weights[0] for n, weights in known)) or 1.0
+    scores = list(parameters.intercepts)
+    for n, (frequency, *coefficients) in known:
+        share = n * frequency / norm
+        scores = [
+            score + share * coefficient for score, coefficient in zip(scores, coefficients, strict=True)
+        ]
+    scores = [parameters.temperature * score for score in scores]
     top = max(scores)
     shares = [math.exp(score - top) for score in scores]
     total = math.fsum(shares)

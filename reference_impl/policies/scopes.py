@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from functools import lru_cache
 from typing import Protocol
 
 from reference_impl.engine.models import Model
@@ -38,7 +38,8 @@ def require_scope(exchange: Exchange, scope: str, *alternatives: str) -> None:
         )
 
 
-def grants(scopes: Iterable[str], wanted: str) -> bool:
+@lru_cache(maxsize=4096)
+def grants(scopes: frozenset[str], wanted: str) -> bool:
     """Whether one of the scopes that are held gives the one that is wanted."""
     return any(covers(held, wanted) for held in scopes)
 
