@@ -69,7 +69,7 @@ def test_the_web_ui_works(tmp_path: Path) -> None:
 
 def test_two_processes_count_what_the_server_counts(tmp_path: Path) -> None:
     with truth(*FAST) as url:
-        run = load(tmp_path, url, "--users=6", "--duration=1.5", "--processes=2", *LAX)
+        run = load(tmp_path, url, "--users=6", "--duration=2", "--processes=2", *LAX)
         seen = counts(url)
     assert run.code == 0, run.out + run.err
     operation = run.document["operations"]["chat_stream"]

@@ -38,7 +38,13 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def bad(tmp_path_factory: pytest.TempPathFactory) -> Run:
     with truth("--first-ms=60", "--token-ms=2", "--tokens=8", "--defect=no_terminal", "--share=0.5") as url:
         return load(
-            tmp_path_factory.mktemp("bad"), url, "--users=4", "--duration=1", "--key=sk-very-secret", *LAX
+            tmp_path_factory.mktemp("bad"),
+            url,
+            "--users=4",
+            "--duration=20",
+            "--max-calls=40",
+            "--key=sk-very-secret",
+            *LAX,
         )
 
 

@@ -8,7 +8,8 @@ import pytest
 from running import LAX, counts, load, truth
 
 FAST = ("--first-ms=5", "--token-ms=1", "--tokens=8")
-SHORT = ("--users=8", "--duration=0.7")
+SHORT = ("--users=8", "--duration=20", "--max-calls=120")
+"""Ended by the number of its calls: short on a fast machine, and enough on a busy one."""
 
 
 def test_a_good_server_passes_and_both_sides_count_the_same(tmp_path: Path) -> None:
@@ -54,7 +55,7 @@ def test_an_error_event_counts_as_an_error_and_not_as_a_violation(tmp_path: Path
 
 def test_one_stall_shows_in_the_worst_gap_and_not_in_the_mean(tmp_path: Path) -> None:
     with truth("--first-ms=5", "--token-ms=5", "--tokens=16", "--defect=stall", "--stall-ms=400") as url:
-        run = load(tmp_path, url, "--users=2", "--duration=1", *LAX)
+        run = load(tmp_path, url, "--users=2", "--duration=20", "--max-calls=6", *LAX)
     operation = run.document["operations"]["chat_stream"]
     assert operation["stalls"] >= operation["ok"] > 0
     assert operation["times"]["itl_worst"]["p50"] > 390
@@ -155,14 +156,14 @@ def test_caps_end_the_run(tmp_path: Path) -> None:
 
 def test_a_session_grows(tmp_path: Path) -> None:
     with truth(*FAST) as url:
-        run = load(tmp_path, url, "--mix=session", "--users=2", "--duration=0.7", *LAX)
+        run = load(tmp_path, url, "--mix=session", "--users=2", "--duration=20", "--max-calls=20", *LAX)
     assert run.document["operations"]["session"]["ok"] > 2
 
 
 def test_a_mix_over_all_operations(tmp_path: Path) -> None:
     mix = "chat=2,chat_stream=2,classify=2,retry,race,session"
     with truth(*FAST) as url:
-        run = load(tmp_path, url, f"--mix={mix}", "--users=6", "--duration=1", "--think=0:0.01", *LAX)
+        run = load(tmp_path, url, f"--mix={mix}", *SHORT, "--think=0:0.01", *LAX)
         assert counts(url)["executed_twice"] == 0
     assert run.code == 0, run.out
     assert run.document["operations"].keys() == {
@@ -178,7 +179,7 @@ def test_a_mix_over_all_operations(tmp_path: Path) -> None:
 
 def test_retries_that_run_twice_are_found(tmp_path: Path) -> None:
     with truth(*FAST, "--defect=runs_twice") as url:
-        run = load(tmp_path, url, "--mix=retry,race", "--users=3", "--duration=0.7", *LAX)
+        run = load(tmp_path, url, "--mix=retry,race", *SHORT, *LAX)
         assert counts(url)["executed_twice"] > 0
     assert run.code == 1
     assert run.verdicts["IDEM-01"] == run.verdicts["IDEM-06"] == "FAIL"

@@ -159,7 +159,7 @@ def test_the_real_reference_under_load(tmp_path: Path) -> None:
     with started("reference_impl", "--db", str(tmp_path / "state.sqlite"), "--token-ms=2") as url:
         run = load(
             tmp_path, url, "--key=sk-demo", "--other-key=sk-demo-other", "--mix=chat_stream=4,chat,classify,retry,race,session",
-            "--users=4", "--duration=2", "--prompt-tokens=8", "--max-output-tokens=16", *LAX,
+            "--users=4", "--duration=20", "--max-calls=120", "--prompt-tokens=8", "--max-output-tokens=16", *LAX,
         )  # fmt: skip
     assert run.code == 0, run.out + run.err
     assert set(run.verdicts.values()) <= {"PASS", "INCONCLUSIVE"}
@@ -174,7 +174,7 @@ def test_the_real_reference_under_load(tmp_path: Path) -> None:
 def test_a_second_run_does_not_meet_the_keys_of_the_first(tmp_path: Path) -> None:
     with truth("--first-ms=2", "--token-ms=1", "--tokens=2") as url:
         runs = [
-            load(tmp_path / n, url, "--mix=retry,race", "--users=2", "--duration=0.5", *LAX)
+            load(tmp_path / n, url, "--mix=retry,race", "--users=2", "--duration=20", "--max-calls=20", *LAX)
             for n in ("1", "2")
         ]
     assert [r.code for r in runs] == [0, 0], runs[1].out
