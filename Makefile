@@ -14,7 +14,7 @@ CASES ?=
 ROUNDS ?= 20
 SECONDS ?= 60
 
-.PHONY: help check serve test coverage test-slow lint selftest soak fuzz bench bench-load soak-load lock editions dist clients mutants interop clean
+.PHONY: help check serve test coverage test-slow lint selftest soak fuzz bench bench-load soak-load lock editions dist clients notebooks mutants interop clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -95,6 +95,9 @@ clients: editions ## generate and compile a Python and a TypeScript client from 
 	  --config generator.yaml --meta none --output-path contract_client --overwrite
 	clients/python/.venv/bin/python -m compileall -q clients/python/contract_client
 	cd clients/typescript && npm ci --no-audit --no-fund --silent && npm run --silent generate && npm run --silent compile
+
+notebooks: $(STAMP) ## run the notebooks, each with a reference of its own, and keep their outputs
+	$(BIN)/python notebooks/execute.py
 
 mutants: $(STAMP) ## write the index of the mutants, spec/mutants.json, and docs/kill-matrix.md
 	$(BIN)/python -m reference_impl.mutants --index spec/mutants.json
