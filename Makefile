@@ -58,11 +58,11 @@ fuzz: $(STAMP) ## coverage-guided fuzzing of our own parsers, SECONDS=60 each
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris==3.0.0
 	$(BIN)/python tests/fuzz/fuzz.py all --seconds $(SECONDS)
 
-bench-load: $(STAMP) ## measure the load client beside others; BENCH_AIPERF=… adds AIPerf
+bench-load: $(STAMP) ## measure the load client beside others (7 minutes); BENCH_AIPERF=… adds AIPerf
 	$(BIN)/python -m load.bench $(if $(REALTIME),--realtime) --out bench-load.md
 
 soak-load: $(STAMP) ## ten minutes at 200 streams/s: memory flat, no false violation, equal counts
-	$(BIN)/python -m load.bench.soak
+	$(BIN)/python -m load.bench.soak --out soak-load.md
 
 node_modules: package.json package-lock.json
 	npm ci --no-audit --no-fund --silent
@@ -113,4 +113,4 @@ lock: ## resolve the dependencies anew into requirements.lock
 	  --output-file requirements.lock pyproject.toml
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) node_modules dist aiconform-report load-report .interop .coverage* selftest.json selftest.html soak.json bench-load.md
+	rm -rf $(VENV) node_modules dist aiconform-report load-report .interop .coverage* selftest.json selftest.html soak.json bench-load.md soak-load.md

@@ -120,7 +120,7 @@ def _passed_on(arguments: list[str]) -> list[str]:
 
 def _locust(arguments: list[str]) -> int:
     """Run Locust's own main with our locustfile; its tables stay silent, the report is ours."""
-    quiet = ["--skip-log-setup", "--only-summary"]
+    quiet = ["--skip-log-setup", "--only-summary", "--no-locust-statistics"]
     sys.argv = ["locust", "-f", str(Path(__file__).with_name("locustfile.py")), *quiet, *arguments]
     from locust.main import main as locust_main
 

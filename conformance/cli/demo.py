@@ -21,11 +21,11 @@ def demo(options: list[str]) -> None:
             "reference_impl", "--db", str(Path(folder) / "state.sqlite"), "--jwt-leeway-s", "1", *WEBHOOKS
         ) as url,
     ):
-        sys.argv = ["aiconform", "check", url, *_credentials(url), *options]
+        sys.argv = ["aiconform", "check", url, *credentials(url), *options]
         main()
 
 
-def _credentials(url: str) -> list[str]:
+def credentials(url: str) -> list[str]:
     """Keys and client that the reference ships with, for demonstration and tests."""
     given = {
         "--key": "sk-demo",

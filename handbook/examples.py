@@ -1,0 +1,188 @@
+"""Each requirement kept and broken on the wire, as recorded: ``python -m handbook.examples docs/examples.json``.
+
+The broken one comes from a mutant that the check of the requirement catches; the kept one is the same request of the
+same probe to the reference. So an example is never invented, and it is the very exchange that the verdict points at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from conformance.cli.demo import WEBHOOKS
+from conformance.cli.local_server import local_server
+from conformance.dialects.model import load_dialect
+from conformance.evidence import Evidence, Exchange
+from conformance.gather import gather, plan
+from conformance.judge import judge
+from conformance.registry import load_all, selected_checks
+from conformance.report.exhibit import Piece, Shown, show
+from conformance.report.spoken import body_shown, place_shown
+from conformance.selftest import Subject, subjects
+from conformance.target import OAuth, Target
+from conformance.verdict import Result, Verdict
+from spec.catalogue import requirements
+
+AT_ONCE = 4
+"""Mutants examined side by side."""
+
+DIALECT = "contract"
+BODY, AROUND, VALUE = 900, 300, 160
+"""Bytes shown of the beginning of a body, and around a fault; characters of a header value."""
+
+_UNTELLING = frozenset(
+    {"date", "server", "server-timing", "connection", "host", "user-agent", "accept-encoding", "content-length"}
+)
+_REPEATED = ("access-control-", "x-ratelimit-", "ratelimit", "api-version", "x-request-id", "vary")
+"""Headers that nearly every answer has; they are shown where the verdict is about them."""
+
+
+def chosen(found: Iterable[Subject]) -> list[Subject]:
+    """As few mutants as show every requirement broken; those with the fewest defects first."""
+    mutants = sorted(
+        (s for s in found if s.kind == "mutant" and s.dialect == DIALECT),
+        key=lambda s: (len(s.violates), s.name),
+    )
+    shown: set[str] = set()
+    picked = []
+    for subject in mutants:
+        if not shown.issuperset(subject.violates):
+            shown.update(subject.violates)
+            picked.append(subject)
+    return picked
+
+
+async def record(origin: str, reference: str) -> dict[str, Any]:
+    """Examples by requirement id, from the mutants of one server and the reference at ``reference``."""
+    load_all()
+    found = await subjects(origin)
+    good = await _run(_reference(found[0], reference), tuple(requirements()))
+    slots = asyncio.Semaphore(AT_ONCE)
+    examples: dict[str, Any] = {}
+
+    async def one(subject: Subject) -> None:
+        async with slots:
+            evidence = await _run(subject, subject.violates)
+        for verdict in _broken(evidence, subject.violates):
+            if verdict.id not in examples and (example := _example(subject, verdict, evidence, good)):
+                examples[verdict.id] = example
+
+    await asyncio.gather(*(one(s) for s in chosen(found)))
+    return {i: examples[i] for i in requirements() if i in examples}
+
+
+def _reference(model: Subject, base_url: str) -> Subject:
+    """The reference itself, with the keys and the client that the mutants have."""
+    token_url = base_url.removesuffix("/api/v1") + "/oauth/token"
+    return replace(
+        model,
+        name="reference",
+        base_url=base_url,
+        dialect=DIALECT,
+        oauth={**(model.oauth or {}), "token_url": token_url},
+    )
+
+
+async def _run(subject: Subject, ids: Sequence[str]) -> Evidence:
+    dialect = load_dialect(subject.dialect)
+    oauth = OAuth(**subject.oauth) if subject.oauth else None
+    target = Target(subject.base_url, subject.dialect, keys=subject.keys, oauth=oauth)
+    return await gather(target, dialect, plan(selected_checks(ids).values(), dialect, target))
+
+
+def _broken(evidence: Evidence, ids: Sequence[str]) -> list[Verdict]:
+    wanted = [requirements()[i] for i in ids]
+    verdicts = judge(evidence, load_dialect(evidence.dialect), wanted, selected_checks(ids))
+    return [v for v in verdicts if v.result in (Result.FAIL, Result.WARN)]
+
+
+def _example(subject: Subject, verdict: Verdict, evidence: Evidence, good: Evidence) -> dict[str, Any] | None:
+    bad = next((e for e in evidence.exchanges if verdict.evidence and e.id == verdict.evidence[0]), None)
+    example: dict[str, Any] = {
+        "mutant": subject.name,
+        "verdict": str(verdict.result),
+        "expected": verdict.expected,
+        "seen": verdict.seen.replace(_origin(evidence), "").replace(f"/{subject.name}/api", "/api"),
+        "where": verdict.where,
+    }
+    if bad is None:
+        return example if verdict.expected else None
+    kept = next((e for e in good.exchanges if (e.probe, e.role) == (bad.probe, bad.role)), None)
+    example["bad"] = _shown(bad, verdict.where, subject.name)
+    if kept is not None:
+        example["good"] = _shown(kept, verdict.where, "")
+    return example
+
+
+def _origin(evidence: Evidence) -> str:
+    base = str(evidence.target.get("base_url", ""))
+    return "/".join(base.split("/")[:3])
+
+
+def _shown(exchange: Exchange, where: str, prefix: str) -> dict[str, Any]:
+    """One exchange, short; the place of the verdict is marked. The path of the mutants' host is left out."""
+    path = "/" + exchange.sent.url.split("/", 3)[-1]
+    asked = where.lower().removeprefix("header ") if where.lower().startswith("header ") else ""
+    place = place_shown(exchange, where)
+    return {
+        "request": f"{exchange.sent.method} {path.removeprefix('/' + prefix) if prefix else path}",
+        "sent_headers": _headers(exchange.sent.headers, asked),
+        "sent": _pieces(show(exchange.sent.body, head=500)),
+        "status": exchange.status,
+        "headers": _headers(exchange.headers, asked),
+        "header": asked,
+        "body": _pieces(show(body_shown(exchange), [place], head=BODY, around=AROUND)),
+        "failure": f"{exchange.failure.kind}: {exchange.failure.detail}" if exchange.failure else "",
+    }
+
+
+def _headers(headers: Iterable[tuple[str, str]], asked: str) -> list[list[str]]:
+    return [
+        [name, value if len(value) <= VALUE else value[:VALUE] + "…"]
+        for name, value in headers
+        if name.lower() == asked
+        or not (name.lower() in _UNTELLING or name.lower().startswith(_REPEATED))
+    ]
+
+
+def _pieces(shown: Shown) -> list[list[str]]:
+    return [[_kind(p), p.text] for p in shown.pieces]
+
+
+def _kind(piece: Piece) -> str:
+    if piece.gap:
+        return "gap"
+    return " ".join(n for n, on in (("mark", piece.marked), ("ctl", piece.control)) if on)
+
+
+def read(file: Path) -> Mapping[str, Mapping[str, Any]]:
+    """The examples that were recorded, by requirement id; none if there is no file."""
+    if not file.is_file():
+        return {}
+    found: dict[str, dict[str, Any]] = json.loads(file.read_text("utf-8"))
+    return found
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Record into the file given; 2 on bad usage."""
+    if len(arguments) != 1:
+        sys.stderr.write("usage: python -m handbook.examples FILE\n")
+        return 2
+    with (
+        local_server("reference_impl.mutants") as origin,
+        local_server("reference_impl", "--db", ":memory:", "--jwt-leeway-s", "1", *WEBHOOKS) as reference,
+    ):
+        examples = asyncio.run(record(origin, reference))
+    lines = (f"  {json.dumps(i)}: {json.dumps(e, ensure_ascii=False)}" for i, e in examples.items())
+    Path(arguments[0]).write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")
+    sys.stderr.write(f"{len(examples)} of {len(requirements())} requirements have an example\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
