@@ -15,7 +15,7 @@ ROUNDS ?= 20
 SECONDS ?= 60
 EXAMPLES ?= 1000
 
-.PHONY: help check serve test coverage test-slow lint selftest soak fuzz generated bench bench-load soak-load lock editions dist mutants interop clean up
+.PHONY: help check serve test coverage test-slow lint selftest soak fuzz generated bench bench-load soak-load lock editions dist mutants interop clean up clients notebooks
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -95,6 +95,17 @@ dist: $(STAMP) ## wheel, sdist, editions of the contract and their checksums in 
 	$(BIN)/python -m spec.editions $(DIST)
 	cd $(DIST) && sha256sum aiconform-* asyncapi-* openapi-* >SHA256SUMS && ls -1
 
+clients: editions ## generate and compile a Python and a TypeScript client from the 3.1 edition
+	test -x clients/python/.venv/bin/python || $(PYTHON) -m venv clients/python/.venv
+	clients/python/.venv/bin/python -m pip install --quiet --disable-pip-version-check -r clients/python/requirements.txt
+	cd clients/python && PATH="$(abspath $(BIN)):$$PATH" .venv/bin/openapi-python-client generate --path ../../dist/openapi-3.1.2.json \
+	  --config generator.yaml --meta none --output-path contract_client --overwrite
+	clients/python/.venv/bin/python -m compileall -q clients/python/contract_client
+	cd clients/typescript && npm ci --no-audit --no-fund --silent && npm run --silent generate && npm run --silent compile
+
+notebooks: $(STAMP) ## run the notebooks, each with a reference of its own, and keep their outputs
+	$(BIN)/python notebooks/execute.py
+
 mutants: $(STAMP) ## write the index of the mutants, spec/mutants.json, and docs/kill-matrix.md
 	$(BIN)/python -m reference_impl.mutants --index spec/mutants.json
 	$(BIN)/python tests/suite/kill_matrix.py
@@ -106,7 +117,7 @@ interop: $(STAMP) ## run the suite on real third-party servers, or CASES="…"; 
 lock: ## resolve the dependencies anew into requirements.lock
 	test -x $(BIN)/pip-compile || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet pip-tools; }
 	$(BIN)/pip-compile --quiet --no-strip-extras --generate-hashes --allow-unsafe --no-emit-index-url \
-	  --no-emit-find-links --no-emit-trusted-host --no-header --extra server --extra load --extra dev \
+	  --no-emit-find-links --no-emit-trusted-host --no-header --extra server --extra load --extra notebooks --extra dev \
 	  --output-file requirements.lock pyproject.toml
 
 clean: ## remove what the targets made
