@@ -129,13 +129,9 @@ def _left_out(probe: Probe, dialect: Dialect, target: Target) -> str:
     missing = [op for op in probe.operations if op not in dialect.operations]
     if missing:
         return f"the dialect {dialect.name} has no operation {', '.join(missing)}"
-<<<<<<< HEAD
     if probe.document and target.document is None:
         return "needs the API's own OpenAPI document: --openapi FILE"
-    if dialect.name != "contract" and probe.vendor_calls == 0:
-=======
     if dialect.name != "contract" and probe.contract_only:
->>>>>>> main
         return "only the contract's own format has this"
     if probe.provocations and not any(p in dialect.provocations for p in probe.provocations):
         return f"needs a provocation for '{probe.provocations[0]}', which neither dialect nor target declares"

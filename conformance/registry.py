@@ -69,11 +69,8 @@ class Probe:
     computes: bool
     client: bool
     shares: tuple[str, ...] = ()
-<<<<<<< HEAD
     document: bool = False
-=======
     contract_only: bool = False
->>>>>>> main
 
     def shared_calls(self, dialect: Dialect) -> frozenset[str]:
         """Those of ``shares`` that the dialect has."""
@@ -132,11 +129,8 @@ def probe(
             computes,
             client,
             shares,
-<<<<<<< HEAD
             document,
-=======
             vendor_calls == 0,
->>>>>>> main
         )
         return function
 
