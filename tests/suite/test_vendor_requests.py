@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from conformance.dialects.model import load_dialect
-from conformance.probes.vendor_requests import CALLS, requests_of
+from conformance.probes.vendor_requests import CALLS, UndescribedError, requests_of
 
 SECRET = "sk-a-vendor-key-of-32-characters"
 IDS = ("GEN-05", "GEN-06", "GEN-07", "GEN-08")
