@@ -13,7 +13,7 @@ CASES ?=
 ROUNDS ?= 20
 SECONDS ?= 60
 
-.PHONY: help check serve test coverage test-slow lint selftest soak fuzz bench bench-load soak-load lock editions mutants interop clean
+.PHONY: help check serve test coverage test-slow lint selftest soak fuzz bench bench-load soak-load lock editions mutants interop docs docs-examples clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -75,6 +75,16 @@ lint: $(STAMP) node_modules ## style, types, dependency rule, OpenAPI lint
 	$(BIN)/python -m spec.editions dist
 	npm run --silent lint:spec
 
+handbook/renderer/node_modules: handbook/renderer/package.json handbook/renderer/package-lock.json
+	npm ci --prefix handbook/renderer --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
+
+docs: $(STAMP) handbook/renderer/node_modules ## build the documentation site in dist/site; `make serve` then has it at /docs
+	$(BIN)/python -m handbook dist/site
+
+docs-examples: $(STAMP) ## record what the pages of requirements show on the wire (minutes), docs/examples.json
+	$(BIN)/python -m handbook.examples docs/examples.json
+
 bench: $(STAMP) ## what the contract costs: reference against bare Starlette, in one run
 	$(BIN)/python tests/bench/contract_overhead.py
 
@@ -95,4 +105,4 @@ lock: ## resolve the dependencies anew into requirements.lock
 	  --output-file requirements.lock pyproject.toml
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) node_modules dist aiconform-report load-report .interop .coverage* selftest.json selftest.html soak.json bench-load.md
+	rm -rf $(VENV) node_modules handbook/renderer/node_modules dist aiconform-report load-report .interop .coverage* selftest.json selftest.html soak.json bench-load.md

@@ -22,17 +22,19 @@ from handbook.requirement_pages import requirement_pages
 from spec.editions import main as write_editions
 
 HERE = Path(__file__).parent
-RENDERER = HERE / "renderer" / "node_modules" / "@scalar" / "api-reference" / "dist" / "browser" / "standalone.js"
+RENDERER = (
+    HERE / "renderer" / "node_modules" / "@scalar" / "api-reference" / "dist" / "browser" / "standalone.js"
+)
 
 
-def build(folder: Path, *, runs: bool = True) -> list[Page]:
+def build(folder: Path, *, runs: bool = True, renderer: Path = RENDERER) -> list[Page]:
     """Write the whole site. ``runs``: start servers and write a whole report of each (half a minute).
 
     Raises:
         FileNotFoundError: the renderer of the API reference is not installed.
     """
-    if not RENDERER.is_file():
-        raise FileNotFoundError(f"{RENDERER} is missing: run npm ci in {RENDERER.parents[5]}")
+    if not renderer.is_file():
+        raise FileNotFoundError(f"{renderer} is missing: run npm ci in {RENDERER.parents[5]}")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     reports = make_reports(folder / "reports") if runs else []
@@ -44,14 +46,14 @@ def build(folder: Path, *, runs: bool = True) -> list[Page]:
         proof_page(),
     ]
     write(pages, folder)
-    _assets(folder / "assets", pages)
+    _assets(folder / "assets", pages, renderer)
     _files(folder)
     return pages
 
 
-def _assets(folder: Path, pages: Sequence[Page]) -> None:
+def _assets(folder: Path, pages: Sequence[Page], renderer: Path) -> None:
     shutil.copytree(HERE / "assets", folder)
-    shutil.copyfile(RENDERER, folder / "api-reference.js")
+    shutil.copyfile(renderer, folder / "api-reference.js")
     (folder / "report.css").write_text(str(style()), "utf-8")
     # Only its custom properties: on the page of the API reference the rest would meet the renderer's styles.
     (folder / "colours.css").write_text(str(style()).split("* {", 1)[0], "utf-8")
@@ -76,7 +78,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """2 on bad usage, 1 if something to build from is missing."""
     parser = argparse.ArgumentParser(prog="python -m handbook", description=__doc__)
     parser.add_argument("folder", metavar="FOLDER", type=Path)
-    parser.add_argument("--without-runs", action="store_true", help="start no server, and show no whole report")
+    parser.add_argument(
+        "--without-runs", action="store_true", help="start no server, and show no whole report"
+    )
     options = parser.parse_args(arguments)
     try:
         pages = build(options.folder, runs=not options.without_runs)

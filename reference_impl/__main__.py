@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from reference_impl.app import create_app
+from reference_impl.http.site import site_folder
 from reference_impl.oauth.keys import SigningKeysError
 from reference_impl.oauth.options import add_auth_options, auth_of, tls_of
 from reference_impl.serve import CannotListenError, configure_logging, run
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if tls is not None:
             tls.check()
-        app = create_app(settings, telemetry=telemetry_from(os.environ))
+        app = create_app(settings, telemetry=telemetry_from(os.environ), site=site_folder())
         run(app, options.host, options.port, tls)
     except (CannotListenError, StoreUnavailableError, SigningKeysError, TlsFilesError) as problem:
         sys.stderr.write(f"{problem}\n")

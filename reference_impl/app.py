@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -31,6 +32,7 @@ from reference_impl.engine.sandbox import SandboxEngine
 from reference_impl.facade.app import FACADE_PATH, facade_app
 from reference_impl.http.entry import Entry
 from reference_impl.http.schema import path_methods
+from reference_impl.http.site import Site
 from reference_impl.http.wiring import connexion_app
 from reference_impl.oauth.server import AuthorizationServer
 from reference_impl.policies import Policies, default_policies
@@ -67,6 +69,7 @@ class ReferenceApp:
         socket: ASGIApp,
         facade: ASGIApp,
         oauth: AuthorizationServer | None = None,
+        site: Site | None = None,
     ) -> None:
         self.services = services
         self._http = http
@@ -74,6 +77,7 @@ class ReferenceApp:
         self._socket = socket
         self._facade = facade
         self._oauth = oauth
+        self._site = site
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -94,13 +98,16 @@ class ReferenceApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """HTTP requests, WebSockets and the lifespan protocol."""
         if scope["type"] == "http":
-            await self._part(scope["path"])(scope, receive, send)
+            await self._part(scope)(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "websocket":
             await self._socket(scope, receive, send)
 
-    def _part(self, path: str) -> ASGIApp:
+    def _part(self, scope: Scope) -> ASGIApp:
+        path = scope["path"]
+        if self._site is not None and self._site.serves(scope):
+            return self._site
         if path.startswith(FACADE_PATH + "/"):
             return self._facade
         return self._oauth if self._oauth is not None and self._oauth.serves(path) else self._http
@@ -118,10 +125,12 @@ def create_app(
     policies: Policies | None = None,
     engine: Engine | None = None,
     telemetry: Telemetry | None = None,
+    site: Path | None = None,
 ) -> ReferenceApp:
     """A server of its own: no state is shared with any other in the process.
 
     `policies` defaults to `default_policies(settings)`; change one with `dataclasses.replace`.
+    `site` is the folder of the documentation, served below /docs.
     """
     settings = settings or Settings()
     policies = policies or default_policies(settings)
@@ -159,7 +168,8 @@ def create_app(
         telemetry=services.telemetry,
     )
     oauth = _authorization_server(services, entry)
-    return ReferenceApp(services, entry, ChatSocket(services, entry), facade_app(services), oauth)
+    pages = Site(site) if site is not None else None
+    return ReferenceApp(services, entry, ChatSocket(services, entry), facade_app(services), oauth, pages)
 
 
 def _authorization_server(services: Services, entry: Entry) -> AuthorizationServer | None:
