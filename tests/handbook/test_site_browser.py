@@ -76,7 +76,9 @@ def opened(browser: Any, site: Path) -> Iterator[Any]:
     all_opened: list[Opened] = []
 
     def open_(path: str, width: int = 1280, scheme: str = "light", origin: str = "") -> Opened:
-        url = f"{origin}/docs/{path}" if origin else (site / path).as_uri()
+        file, _, anchor = path.partition("#")
+        url = f"{origin}/docs/{file}" if origin else (site / file).as_uri()
+        url += f"#{anchor}" if anchor else ""
         all_opened.append(Opened(browser, url, width, scheme))
         return all_opened[-1]
 
@@ -186,17 +188,33 @@ def test_a_mutant_can_be_pointed_at(opened: Any) -> None:
 
 
 @drawn
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_reference_shows_streams_and_webhooks(opened: Any, scheme: str) -> None:
-    found = opened(f"{API}#tag/conversation/POST/chat", scheme=scheme)
-    page = found.page
-    page.wait_for_selector("text=Answer a conversation", timeout=DRAWN_S)
-    page.get_by_role("button", name="Show Schema").first.or_(
-        page.locator("text=Show Schema").first
-    ).wait_for()
+def test_the_reference_shows_the_events_of_a_stream(opened: Any) -> None:
+    found = opened(f"{API}#tag/conversation/GET/chat/stream", scheme="dark")
+    operation = found.page.locator('[id="api-1/tag/conversation/GET/chat/stream"]').first
+    operation.get_by_role("button", name="200").first.click(timeout=DRAWN_S)
+    operation.get_by_text("Stream item").first.wait_for()
+    shown = operation.inner_text()
+    assert "text/event-stream" in shown
+    assert "One server-sent event" in shown
+    assert "[DONE]" in shown
     assert found.said == []
     assert [url for url in found.asked if not url.startswith(("file:", "data:", "blob:"))] == []
-    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+    assert found.page.evaluate("document.documentElement.scrollWidth") <= 1280
+
+
+@drawn
+def test_the_reference_shows_webhooks(opened: Any) -> None:
+    page = opened(f"{API}#tag/webhooks/webhook/POST/jobchanged").page
+    page.get_by_role("heading", name="Tell what became of a job").first.wait_for(timeout=DRAWN_S)
+    page.get_by_text("webhook-signature").first.wait_for()
+
+
+@drawn
+@pytest.mark.skipif(not AXE.is_file(), reason="needs the npm package axe-core: npm ci")
+def test_axe_finds_nothing_serious_in_the_reference(opened: Any) -> None:
+    page = opened(API).page
+    page.get_by_role("heading", name="Operational contract").first.wait_for(timeout=DRAWN_S)
+    assert [v for v in violations(page) if v[1] in ("serious", "critical")] == []
 
 
 @drawn
