@@ -7,13 +7,14 @@ URL ?=
 DIALECT ?= contract
 KEY ?=
 OUT ?= aiconform-report
+DIST ?= dist
 # More than cores, since many tests wait: for windows of limits, deadlines and the end of child processes.
 WORKERS ?= 3
 CASES ?=
 ROUNDS ?= 20
 SECONDS ?= 60
 
-.PHONY: help check serve test coverage test-slow lint selftest soak fuzz bench bench-load soak-load lock editions mutants interop docs docs-examples clean
+.PHONY: help check serve test coverage test-slow lint selftest soak fuzz bench bench-load soak-load lock editions dist mutants interop docs docs-examples clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -57,11 +58,11 @@ fuzz: $(STAMP) ## coverage-guided fuzzing of our own parsers, SECONDS=60 each
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris==3.0.0
 	$(BIN)/python tests/fuzz/fuzz.py all --seconds $(SECONDS)
 
-bench-load: $(STAMP) ## measure the load client beside others; BENCH_AIPERF=… adds AIPerf
+bench-load: $(STAMP) ## measure the load client beside others (7 minutes); BENCH_AIPERF=… adds AIPerf
 	$(BIN)/python -m load.bench $(if $(REALTIME),--realtime) --out bench-load.md
 
 soak-load: $(STAMP) ## ten minutes at 200 streams/s: memory flat, no false violation, equal counts
-	$(BIN)/python -m load.bench.soak
+	$(BIN)/python -m load.bench.soak --out soak-load.md
 
 node_modules: package.json package-lock.json
 	npm ci --no-audit --no-fund --silent
@@ -91,6 +92,12 @@ bench: $(STAMP) ## what the contract costs: reference against bare Starlette, in
 editions: $(STAMP) ## write the published editions of the contract to dist/
 	$(BIN)/python -m spec.editions dist
 
+dist: $(STAMP) ## wheel, sdist, editions of the contract and their checksums in dist/
+	rm -rf $(DIST)
+	$(BIN)/python -m hatchling build -d $(abspath $(DIST)) >/dev/null
+	$(BIN)/python -m spec.editions $(DIST)
+	cd $(DIST) && sha256sum aiconform-* asyncapi-* openapi-* >SHA256SUMS && ls -1
+
 mutants: $(STAMP) ## write the index of the mutants, spec/mutants.json, and docs/kill-matrix.md
 	$(BIN)/python -m reference_impl.mutants --index spec/mutants.json
 	$(BIN)/python tests/suite/kill_matrix.py
@@ -105,4 +112,4 @@ lock: ## resolve the dependencies anew into requirements.lock
 	  --output-file requirements.lock pyproject.toml
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) node_modules handbook/renderer/node_modules dist aiconform-report load-report .interop .coverage* selftest.json selftest.html soak.json bench-load.md
+	rm -rf $(VENV) node_modules handbook/renderer/node_modules dist aiconform-report load-report .interop .coverage* selftest.json selftest.html soak.json bench-load.md soak-load.md

@@ -160,12 +160,14 @@ class Exchange:
 @dataclass(frozen=True)
 class ProbeRecord:
     """What became of one probe. ``notes`` are plain JSON facts that are not exchanges (for instance findings
-    of another tool). ``reason`` says why it was skipped, stopped (budget, target down) or failed."""
+    of another tool). ``reason`` says why it was skipped, stopped (budget, target down) or failed. ``shared`` names, by
+    role, exchanges that another probe sent and that are evidence of this one too."""
 
     name: str
     outcome: Outcome
     reason: str = ""
     notes: Mapping[str, Any] = field(default_factory=dict)
+    shared: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -39,12 +39,14 @@ class Plan:
 
     probes: tuple[Probe, ...]
     skipped: tuple[ProbeRecord, ...]
+    shared: frozenset[str] = frozenset()
+    """What several probes need, and is called once."""
     abreast: int | None = None
     """The most probes that run side by side; None: as many as can."""
 
     @property
     def calls(self) -> int:
-        return sum(p.calls for p in self.probes)
+        return sum(p.calls for p in self.probes) + len(self.shared)
 
     @property
     def tokens(self) -> int:
@@ -97,14 +99,14 @@ def plan(checks: Iterable[Check], dialect: Dialect, target: Target) -> Plan:
     skipped: list[ProbeRecord] = []
     for name in sorted(wanted, key=lambda n: (PROBES[n].phase, PROBES[n].computes, n)):
         probe = PROBES[name]
+        reason = _left_out(probe, dialect, target) or idle.get(name, "")
         if dialect.name != "contract":
             probe = replace(probe, calls=probe.vendor_calls)
-        reason = _left_out(probe, dialect, target) or idle.get(name, "")
         if reason:
             skipped.append(ProbeRecord(name, "skipped", reason))
         else:
             chosen.append(probe)
-    return Plan(tuple(chosen), tuple(skipped))
+    return Plan(tuple(chosen), tuple(skipped), frozenset().union(*(p.shared_calls(dialect) for p in chosen)))
 
 
 def _idle(dialect: Dialect) -> dict[str, str]:
@@ -124,7 +126,7 @@ def _left_out(probe: Probe, dialect: Dialect, target: Target) -> str:
     missing = [op for op in probe.operations if op not in dialect.operations]
     if missing:
         return f"the dialect {dialect.name} has no operation {', '.join(missing)}"
-    if not probe.calls:
+    if dialect.name != "contract" and probe.vendor_calls == 0:
         return "only the contract's own format has this"
     if probe.provocations and not any(p in dialect.provocations for p in probe.provocations):
         return f"needs a provocation for '{probe.provocations[0]}', which neither dialect nor target declares"
@@ -239,19 +241,19 @@ async def _probe(probe: Probe, run: Run, progress: Progress, watch: Watcher) -> 
         async with asyncio.timeout(run.ledger.seconds_left()):
             await probe.function(session)
     except TimeoutError:
-        return ProbeRecord(probe.name, "stopped", run.ledger.out_of_time(), session.notes)
+        return session.record("stopped", run.ledger.out_of_time())
     except ProbeSkipped as skipped:
-        return ProbeRecord(probe.name, "skipped", str(skipped), session.notes)
+        return session.record("skipped", str(skipped))
     except RunStopped as stopped:
-        return ProbeRecord(probe.name, "stopped", str(stopped), session.notes)
+        return session.record("stopped", str(stopped))
     except Exception as error:  # noqa: BLE001 - the suite's own fault must not end the run; it becomes ERROR
-        return ProbeRecord(probe.name, "failed", f"{type(error).__name__}: {error}", session.notes)
+        return session.record("failed", f"{type(error).__name__}: {error}")
     finally:
         with suppress(ValueError):
             progress.running.remove(probe.name)
         progress.done += 1
         watch(progress)
-    return ProbeRecord(probe.name, "done", "", session.notes)
+    return session.record("done")
 
 
 def leaking(exchanges: Iterable[Exchange], given: Collection[str], issued: Collection[str]) -> list[str]:

@@ -49,7 +49,20 @@ def _unlisted(evidence: Evidence) -> Mapping[str, str]:
     streaming = listed.get("streaming")
     if isinstance(streaming, dict) and streaming.get("turns") is False:
         missing.append("streaming.turns")
+    context, limits = listed.get("context"), listed.get("rate_limits")
+    if isinstance(context, dict) and "summarize" not in _list(context.get("strategies"), "summarize"):
+        missing.append("context.summarize")
+    tiers = _list(limits.get("tiers"), {"cost": {}}) if isinstance(limits, dict) else [{"cost": {}}]
+    if not any(isinstance(tier, dict) and "cost" in tier for tier in tiers):
+        missing.append("rate_limits.cost")
+    if "confidence" in missing:
+        missing.append("classify")  # a classification without a confidence is none
     return dict.fromkeys(missing, "not_offered")
+
+
+def _list(value: Any, unless: Any) -> list[Any]:
+    """A list, or what stands for one that cannot be read: who cannot be understood has not refused."""
+    return value if isinstance(value, list) else [unless]
 
 
 def listed_capabilities(evidence: Evidence) -> Mapping[str, Any] | None:

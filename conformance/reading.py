@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -120,4 +120,20 @@ def readings_of(evidence: Evidence, dialect: Dialect) -> tuple[Reading, ...]:
 
 def probed(evidence: Evidence, readings: tuple[Reading, ...], name: str) -> Probed:
     record = evidence.probes.get(name) or ProbeRecord(name, "skipped", f"probe {name} was not run")
-    return Probed(record, tuple(r for r in readings if r.exchange.probe == name))
+    return Probed(record, tuple(_of_probe(record, readings)))
+
+
+def borrowed(reading: Reading, probe: str, role: str) -> Reading:
+    """An exchange as evidence of another probe than the one that sent it."""
+    return Reading(replace(reading.exchange, probe=probe, role=role), reading.dialect)
+
+
+def _of_probe(record: ProbeRecord, readings: tuple[Reading, ...]) -> Iterator[Reading]:
+    roles: dict[str, list[str]] = {}
+    for role, exchange in record.shared.items():
+        roles.setdefault(exchange, []).append(role)
+    for reading in readings:
+        if reading.exchange.probe == record.name:
+            yield reading
+        for role in roles.get(reading.exchange.id, ()):
+            yield borrowed(reading, record.name, role)

@@ -16,7 +16,10 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from conformance.evidence import AUTHORIZATION_SERVER
+
 if TYPE_CHECKING:
+    from conformance.dialects.model import Dialect
     from conformance.session import Session
 
 BROAD = frozenset({"exchanges", "streams", "dialect", "target"})
@@ -44,11 +47,15 @@ class Check:
 @dataclass(frozen=True)
 class Probe:
     """What is sent for one area. ``calls`` is the most it sends, ``vendor_calls`` the most where calls cost money:
-    in any dialect but the contract's (0: only the contract's own format has what it asks for). It is left out unless
-    the dialect has its abstract ``operations``, and one of its ``provocations``, if it names any. ``phase`` 0 runs
-    first (baseline), 1 runs concurrently, 2 runs alone and last (it exhausts limits). ``computes``: it keeps a core
-    busy, which would falsify the times that other probes measure; so it runs after those of its phase.
-    ``client``: it needs a client of the target's authorization server."""
+    in any dialect but the contract's (0: only the contract's own format has what it asks for). ``shares``: what it
+    also needs and shares with other probes (:meth:`~conformance.session.Session.shared`), one call each in a run;
+    a name is that of the operation, with more after a colon where one is shared in several ways.
+
+    The probe is left out unless the dialect has its abstract ``operations``, and one of its ``provocations``, if it
+    names any. ``phase`` 0 runs first (baseline), 1 runs concurrently, 2 runs alone and last (it exhausts limits).
+    ``computes``: it keeps a core busy, which would falsify the times that other probes measure; so it runs after
+    those of its phase. ``client``: it needs a client of the target's authorization server.
+    """
 
     name: str
     function: ProbeFunction
@@ -60,6 +67,12 @@ class Probe:
     provocations: tuple[str, ...]
     computes: bool
     client: bool
+    shares: tuple[str, ...] = ()
+
+    def shared_calls(self, dialect: Dialect) -> frozenset[str]:
+        """Those of ``shares`` that the dialect has."""
+        elsewhere = AUTHORIZATION_SERVER
+        return frozenset(s for s in self.shares if s.partition(":")[0] in (elsewhere, *dialect.operations))
 
 
 CHECKS: dict[str, Check] = {}
@@ -91,6 +104,7 @@ def probe(
     provocations: tuple[str, ...] = (),
     computes: bool = False,
     client: bool = False,
+    shares: tuple[str, ...] = (),
 ) -> Callable[[ProbeFunction], ProbeFunction]:
     """Declare a probe; its name is the function's. ``tokens``: the most it may cost in all. See :class:`Probe`."""
 
@@ -100,7 +114,17 @@ def probe(
             raise ValueError(f"'{name}' cannot name a probe")
         elsewhere = calls if vendor_calls is None else vendor_calls
         PROBES[name] = Probe(
-            name, function, calls, operations, phase, tokens, elsewhere, provocations, computes, client
+            name,
+            function,
+            calls,
+            operations,
+            phase,
+            tokens,
+            elsewhere,
+            provocations,
+            computes,
+            client,
+            shares,
         )
         return function
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,6 +14,7 @@ from conformance.budget import Ledger, OverBudget, Share
 from conformance.dialects.model import Dialect
 from conformance.evidence import Exchange, Principal
 from conformance.reading import Reading
+from conformance.sharing import Sharing
 from conformance.target import Target
 from conformance.wire.http import Wire
 
@@ -58,8 +60,9 @@ class Run:
         self._kept = kept
         self._lines: dict[Principal, asyncio.Lock] = {}
         self.slots = asyncio.Semaphore(target.concurrency)
-        self.capabilities: Reading | None = None
-        self.reading_capabilities = asyncio.Lock()
+        self.sharing = Sharing()
+        self.mark = secrets.token_hex(16)
+        """In what the probes of this run name together, and no other run has named."""
 
     def admit(self, most: Share) -> None:
         """Count one call that may take ``most`` tokens, or raise :class:`RunStopped`."""
@@ -70,6 +73,11 @@ class Run:
         except OverBudget as over:
             raise RunStopped(str(over)) from None
         self._on_call(self.ledger.calls)
+
+    def withdraw(self, most: Share) -> None:
+        """Give back what was admitted and not sent."""
+        self.ledger.calls -= 1
+        self.ledger.settle(most, Share())
 
     def line(self, principal: Principal) -> asyncio.Lock:
         """Where refused calls of one principal wait for their turn: all at once, they would be refused again."""

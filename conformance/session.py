@@ -10,15 +10,15 @@ import copy
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from conformance.budget import GENERATING, Share, most_of
 from conformance.dialects.model import Dialect
 from conformance.dialects.request import UnsupportedOperation, build_request, settled, with_query
-from conformance.evidence import AUTHORIZATION_SERVER, Exchange, Frame, Principal, ProbeRecord, Sent
-from conformance.reading import Probed, Reading
+from conformance.evidence import AUTHORIZATION_SERVER, Exchange, Frame, Outcome, Principal, ProbeRecord, Sent
+from conformance.reading import Probed, Reading, borrowed
 from conformance.run import Run
 from conformance.target import Limits, OAuth, Target
 from conformance.wire.http import Recorded
@@ -40,6 +40,17 @@ class ProbeSkipped(Exception):  # noqa: N818 - a signal
     """The probe cannot be sent: names the missing provocation, key or operation."""
 
 
+@dataclass(frozen=True)
+class Ask:
+    """A call of :meth:`Session.in_turn`; the fields are the parameters of :meth:`Session.call`."""
+
+    operation: str
+    role: str
+    principal: Principal = "main"
+    body: bytes | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
 class Session:
     """The run as one probe sees it."""
 
@@ -48,6 +59,7 @@ class Session:
         self._wire = run.wire
         self._mine: list[Exchange] = []
         self.notes: dict[str, Any] = {}
+        self._borrowed: dict[str, str] = {}
 
     @property
     def target(self) -> Target:
@@ -135,25 +147,102 @@ class Session:
         Never raises for what the target does; raises :class:`RunStopped` when the budget is used up.
         """
         params = settled(self.dialect, {"model": self.target.model, **params})
+        sent = self._built(operation, params, principal, headers, body)
+        return await self._send(sent, operation, role, principal, params, hang_up, limits)
+
+    async def shared(
+        self,
+        operation: str,
+        role: str,
+        *,
+        principal: Principal = "main",
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        provoked: bool = False,
+        **params: Any,
+    ) -> Reading:
+        """Like :meth:`call`, but once a run: an equal request that any probe has shared is not sent again.
+
+        The answer is evidence of each of these probes, under the role that each has for it. For requests whose answer
+        does not depend on when, or how often, they are sent. ``provoked``: a 5xx is what was asked for.
+        """
+        asked = settled(self.dialect, {"model": self.target.model, **params})
+        sent = self._built(operation, asked, principal, headers, body)
+
+        async def send() -> Reading:
+            return await self._send(sent, operation, role, principal, asked, None, None)
+
+        return await self._once_a_run(sent, role, send, provoked=provoked)
+
+    @property
+    def mark(self) -> str:
+        """32 hex digits that no other run has: also a trace id."""
+        return self._run.mark
+
+    def run_key(self, name: str) -> str:
+        """An idempotency key of this run, the same for each probe that asks for it by this name."""
+        return f"aiconform-{name}-{self._run.mark}"
+
+    async def in_turn(self, *asked: Ask) -> list[Reading]:
+        """Calls one after the other on one connection; fewer readings than calls if it could not be kept open.
+
+        What a limit refuses is not sent again.
+        """
+        named = [settled(self.dialect, {"model": self.target.model, **a.params}) for a in asked]
+        sent = [
+            self._built(a.operation, p, a.principal, None, a.body) for a, p in zip(asked, named, strict=True)
+        ]
+        most = [most_of(a.operation, p, s.body) for a, p, s in zip(asked, named, sent, strict=True)]
+        async with self._run.slots:
+            for share in most:
+                self._run.admit(share)
+            started = time.time()
+            answers = await self._wire.send_in_turn(sent, self._limits("chat"))
+        readings = []
+        for ask, params, share, recorded in zip(asked, named, most, answers, strict=False):
+            reading = self._recorded(recorded, ask.operation, ask.role, ask.principal, params, started)
+            started += reading.exchange.t_end or 0.0
+            self._run.note(reading, share)
+            readings.append(reading)
+        for share in most[len(answers) :]:
+            self._run.withdraw(share)
+        return readings
+
+    async def models(self, role: str = "models") -> Reading:
+        """The list of models, once a run."""
+        return await self.shared("models", role)
+
+    async def capabilities(self) -> Reading:
+        """What the API says that it offers, once a run; with the key where it tells nobody without."""
+        public = await self.shared("capabilities", "capabilities", principal="none")
+        return public if public.ok else await self.shared("capabilities", "capabilities")
+
+    async def _once_a_run(
+        self, sent: Sent, role: str, send: Callable[[], Awaitable[Reading]], *, provoked: bool = False
+    ) -> Reading:
+        reading, fresh = await self._run.sharing.once(sent, send, provoked=provoked)
+        if fresh:
+            return reading
+        self._borrowed[role] = reading.exchange.id
+        mine = borrowed(reading, self._probe, role)
+        self._mine.append(mine.exchange)
+        return mine
+
+    def _built(
+        self,
+        operation: str,
+        params: Mapping[str, Any],
+        principal: Principal,
+        headers: Mapping[str, str] | None,
+        body: bytes | None,
+    ) -> Sent:
+        """The request of an abstract operation, as it goes out."""
         try:
             sent = build_request(self.dialect, operation, params, self.target, principal)
         except UnsupportedOperation as missing:
             raise ProbeSkipped(str(missing)) from None
-        if body is not None:
-            sent = replace(sent, body=body)
-        return await self._send(sent, operation, role, principal, params, headers, hang_up, limits)
-
-    async def capabilities(self) -> Reading:
-        """What the API says that it offers, for a probe that has to know it. Sent once a run, not once a probe.
-
-        The exchange belongs to the probe that asked first. A check that judges this document needs a call of its own
-        probe.
-        """
-        async with self._run.reading_capabilities:
-            known = self._run.capabilities
-            if known is None or not known.ok:
-                known = self._run.capabilities = await self.call("capabilities", "capabilities")
-            return known
+        changed = replace(sent, headers=_override(sent.headers, headers or {}))
+        return changed if body is None else replace(changed, body=body)
 
     async def socket(
         self,
@@ -170,13 +259,9 @@ class Session:
         The frames of both sides are recorded in the exchange. A refused upgrade is recorded like any response.
         """
         params = {"model": self.target.model, **params}
-        try:
-            built = build_request(self.dialect, "chat_socket", params, self.target, principal)
-        except UnsupportedOperation as missing:
-            raise ProbeSkipped(str(missing)) from None
+        built = self._built("chat_socket", params, principal, {"Content-Type": "", **(headers or {})}, None)
         message = json.loads(built.body) if built.body else {}
-        kept = tuple((k, v) for k, v in built.headers if k.lower() != "content-type")
-        sent = replace(built, headers=_override(kept, headers or {}), body=b"")
+        sent = replace(built, body=b"")
 
         async def talk(conversation: Conversation) -> None:
             await script(conversation, message)
@@ -208,10 +293,10 @@ class Session:
             with_query(
                 self.target.base_url.rstrip("/") + path, self.dialect.auth_query(self.target, principal)
             ),
-            self.dialect.auth_headers(self.target, principal),
+            _override(self.dialect.auth_headers(self.target, principal), headers or {}),
             body,
         )
-        return await self._send(sent, "raw", role, principal, {}, headers, None, limits)
+        return await self._send(sent, "raw", role, principal, {}, None, limits)
 
     async def fetch(
         self,
@@ -221,11 +306,18 @@ class Session:
         *,
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
+        shared: bool = False,
     ) -> Reading:
-        """Send a request to an authorization server, whose answers are not in the API's format. No key goes there."""
-        return await self._send(
-            Sent(method, url, (), body), AUTHORIZATION_SERVER, role, "none", {}, headers, None, None
-        )
+        """Send a request to an authorization server, whose answers are not in the API's format. No key goes there.
+
+        ``shared``: once a run, as by :meth:`shared`.
+        """
+        sent = Sent(method, url, tuple((headers or {}).items()), body)
+
+        async def send() -> Reading:
+            return await self._send(sent, AUTHORIZATION_SERVER, role, "none", {}, None, None)
+
+        return await (self._once_a_run(sent, role, send) if shared else send())
 
     async def _send(
         self,
@@ -234,11 +326,9 @@ class Session:
         role: str,
         principal: Principal,
         params: Mapping[str, Any],
-        headers: Mapping[str, str] | None,
         hang_up: HangUp | None,
         limits: Limits | None,
     ) -> Reading:
-        sent = replace(sent, headers=_override(sent.headers, headers or {}))
         reading = await self._once(sent, operation, role, principal, params, hang_up, limits)
         if self._exhausts or self._run.wait_of(reading) is None:
             return reading
@@ -306,8 +396,11 @@ class Session:
 
     def so_far(self) -> Probed:
         """What this probe recorded until now, for a probe whose next step depends on it."""
-        record = ProbeRecord(self._probe, "done")
-        return Probed(record, tuple(Reading(e, self.dialect) for e in self._mine))
+        return Probed(self.record("done"), tuple(Reading(e, self.dialect) for e in self._mine))
+
+    def record(self, outcome: Outcome, reason: str = "") -> ProbeRecord:
+        """What became of the probe."""
+        return ProbeRecord(self._probe, outcome, reason, self.notes, self._borrowed)
 
 
 def _override(

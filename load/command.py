@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import socket
 import sys
 from pathlib import Path
@@ -10,10 +11,16 @@ import configargparse
 
 from load.errors import INTERRUPTED, USAGE, LoadError
 
-EPILOG = (
-    "Exit codes: 0 passed, 1 an objective missed or a MUST requirement broken, 2 bad usage, 3 target unreachable, "
-    "4 INVALID (the client was too slow or too late: the times are not the server's), 130 interrupted."
-)
+EPILOG = """\
+examples:
+  aiconform load http://127.0.0.1:8000/api/v1 --key sk-demo --users 16 --duration 20
+  aiconform load http://127.0.0.1:8000/api/v1 --key sk-demo --rate 20/s --poisson --duration 60
+  aiconform load calibrate --users 256
+  aiconform load compare before/ after/
+
+Exit codes: 0 passed, 1 an objective missed or a MUST requirement broken, 2 bad usage, 3 target unreachable,
+4 INVALID (the client was too slow or too late: the times are not the server's), 130 interrupted.
+"""
 DRAIN = 10
 """Seconds that calls under way have to end when the time is over."""
 
@@ -43,7 +50,8 @@ def parser() -> configargparse.ArgumentParser:
         prog="aiconform load",
         epilog=EPILOG,
         description="Put load on an AI API: honest latency from the arrival of bytes, the contract checked on every "
-        "answer. Also: aiconform load calibrate, aiconform load compare BEFORE AFTER.",
+        "answer.\nAlso: aiconform load calibrate, aiconform load compare BEFORE AFTER.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     found.add_argument("url", metavar="URL", help="base URL, for instance http://127.0.0.1:8000/api/v1")
@@ -112,7 +120,7 @@ def _passed_on(arguments: list[str]) -> list[str]:
 
 def _locust(arguments: list[str]) -> int:
     """Run Locust's own main with our locustfile; its tables stay silent, the report is ours."""
-    quiet = ["--skip-log-setup", "--only-summary"]
+    quiet = ["--skip-log-setup", "--only-summary", "--no-locust-statistics"]
     sys.argv = ["locust", "-f", str(Path(__file__).with_name("locustfile.py")), *quiet, *arguments]
     from locust.main import main as locust_main
 

@@ -17,6 +17,7 @@ from gevent.pool import Group
 from conformance.evidence import Principal
 from conformance.wire.redact import Scrubber
 from load.calls import Called, Caller
+from load.errors import RUN_ENDED
 from load.gate import Gate
 from load.histogram import Histogram
 from load.observation import Observation
@@ -72,7 +73,7 @@ class Engine:
         self.greenlets = Group()
         self._scrubber = Scrubber(list(target.keys.values()))
         self._own: list[gevent.Greenlet] = []
-        self._cpu = process_time()
+        self._cpu, self._watched = process_time(), self.begun
         self._numbers = 0
         self._later: deque[Called] = deque()
         self._waiting = Event()
@@ -85,7 +86,7 @@ class Engine:
         gc.collect()
         gc.freeze()
         gc.set_threshold(*YOUNG_ONLY)
-        self.begun = perf_counter()
+        self.begun = self._watched = perf_counter()
         self._cpu = process_time()
         self.client.start()
         self._own = [gevent.spawn(self._sample), gevent.spawn(self._read_later)]
@@ -94,7 +95,9 @@ class Engine:
         """Send nothing more. Calls under way are cut when their greenlets end."""
         if self.stopped:
             return
-        self.stopped = reason or "the run has ended"
+        self.stopped = reason or RUN_ENDED
+        if self.receiver is not None:
+            self.receiver.release()
         if self.config.plan is not None:
             self.tally.own["span_ms"] += int(min(self.elapsed, self.config.plan.duration) * 1000)
             self.tally.own["planned"] += int(self.config.plan.requested(0.0, self.elapsed) / self.shards)
@@ -120,17 +123,20 @@ class Engine:
     def elapsed(self) -> float:
         return perf_counter() - self.begun
 
-    def take(self) -> Tally:
-        """What was counted since the last time. The engine goes on with an empty tally.
+    def counted(self) -> Tally:
+        """What was counted since the last :meth:`take`.
 
         Streams that wait to be read are left to the next time, unless the run is over."""
         while self.stopped and self._later:
             self._finish(self._later.popleft())
-        tally, fresh = self.tally, Tally()
-        self._collect(tally)
-        self.tally = fresh
+        self._collect(self.tally)
+        return self.tally
+
+    def take(self) -> Tally:
+        """The same, to keep. The engine goes on with an empty tally."""
+        tally, self.tally = self.counted(), Tally()
         for gate in self.gates.values():
-            gate.ledger = fresh.ledger
+            gate.ledger = self.tally.ledger
         return tally
 
     # ---- calls
@@ -272,16 +278,14 @@ class Engine:
 
     def _sample(self) -> None:
         """Once a second: the processor's share that we use, and the busiest moment."""
-        due = perf_counter()
         while True:
-            due += 1.0
             for _ in range(10):
                 gevent.sleep(0.1)
                 self.tally.second(int(self.elapsed)).note_busy(str(self.shard), self.busy)
-            used = process_time()
-            now = perf_counter()
-            self.tally.cpu.append((used - self._cpu) / max(1e-9, now - due + 1.0))
-            self._cpu, due = used, now
+            used, now = process_time(), perf_counter()
+            self.tally.own["cpu_us"] += int((used - self._cpu) * 1e6)
+            self.tally.own["watched_us"] += int((now - self._watched) * 1e6)
+            self._cpu, self._watched = used, now
             if self.elapsed > self.caps.seconds:
                 self.stop(f"the cap of {self.caps.seconds:g} seconds is reached")
 

@@ -9,3 +9,7 @@ class LoadError(ValueError):
 
 OK, FAILED, USAGE, UNREACHABLE, INVALID, INTERRUPTED = 0, 1, 2, 3, 4, 130
 """Exit codes. INVALID: the client was too slow or too late for what was asked, so the times are not the server's."""
+
+RUN_ENDED = "the run has ended"
+WEBHOOK_REFUSED = "the target refused the webhook"
+"""Why a run stopped: at its time, or (the beginning of the words) since no job could be told of."""

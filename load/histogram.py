@@ -5,8 +5,9 @@ Locust's own statistics round to two digits (1 ms below 100 ms, 100 ms below 10 
 
 from __future__ import annotations
 
-from collections import Counter
+from array import array
 from collections.abc import Iterable, Mapping
+from itertools import compress
 from typing import Any
 
 DIGITS = 10
@@ -22,14 +23,15 @@ UNIT = 1e-6
 class Histogram:
     """Times in seconds, kept in microseconds. ``count``, ``total`` (seconds), ``low`` and ``high`` are exact.
 
-    ``digits`` binary digits of a value are kept: up to ``2 ** (digits + 1)`` microseconds it is exact.
+    ``digits`` binary digits of a value are kept: up to ``2 ** (digits + 1)`` microseconds it is exact. The counts
+    stand in one array, which is as long as its highest bucket asks: what is recorded later takes no more memory.
     """
 
-    __slots__ = ("buckets", "count", "digits", "high", "low", "total")
+    __slots__ = ("count", "counts", "digits", "high", "low", "total")
 
     def __init__(self, digits: int = DIGITS) -> None:
         self.digits = digits
-        self.buckets: Counter[int] = Counter()
+        self.counts = array("Q")
         self.count = 0
         self.total = 0.0
         self.low = float("inf")
@@ -39,12 +41,15 @@ class Histogram:
         """Record one time; a negative one (a clock that steps) counts as 0."""
         if seconds < 0.0:
             seconds = 0.0
-        value = int(seconds * 1e6 + 0.5)
-        digits = self.digits + 1
-        if value >> digits:
-            shift = value.bit_length() - digits
-            value = (shift << digits) + (value >> shift)
-        self.buckets[value] += 1
+        bucket = int(seconds * 1e6 + 0.5)
+        shift = bucket.bit_length() - self.digits - 1
+        if shift > 0:
+            bucket = (shift << self.digits) + (bucket >> shift)
+        try:
+            self.counts[bucket] += 1
+        except IndexError:
+            self._reach(bucket)
+            self.counts[bucket] += 1
         self.count += 1
         self.total += seconds
         if seconds < self.low:
@@ -58,10 +63,25 @@ class Histogram:
 
     def merge(self, other: Histogram) -> None:
         """Take in another one of the same digits; afterwards it is as if its times had been recorded here."""
-        self.buckets.update(other.buckets)
+        if other.counts:
+            self._reach(len(other.counts) - 1)
+        counts = self.counts
+        for bucket, n in other.filled():
+            counts[bucket] += n
         self.count += other.count
         self.total += other.total
         self.low, self.high = min(self.low, other.low), max(self.high, other.high)
+
+    def filled(self) -> list[tuple[int, int]]:
+        """``(bucket, count)`` of the buckets that hold something, in order."""
+        counts = self.counts
+        return [(bucket, counts[bucket]) for bucket in compress(range(len(counts)), counts)]
+
+    def _reach(self, bucket: int) -> None:
+        """Make room up to the end of the bucket's power of two."""
+        lacking = (bucket | ((1 << self.digits) - 1)) + 1 - len(self.counts)
+        if lacking > 0:
+            self.counts.frombytes(bytes(lacking * self.counts.itemsize))
 
     def quantile(self, share: float) -> float:
         """The value below which ``share`` (0 to 1) of all lie, by nearest rank; 0.0 if there are none."""
@@ -77,8 +97,8 @@ class Histogram:
         seen = 0
         waiting = iter(ranks)
         rank = next(waiting, None)
-        for bucket in sorted(self.buckets):
-            seen += self.buckets[bucket]
+        for bucket, n in self.filled():
+            seen += n
             while rank is not None and seen >= rank:
                 found[rank] = min(max(self._middle(bucket), self.low), self.high)
                 rank = next(waiting, None)
@@ -93,13 +113,13 @@ class Histogram:
 
     def points(self) -> list[tuple[float, int]]:
         """``(seconds, how often)`` of every bucket."""
-        return [(self._middle(bucket), n) for bucket, n in sorted(self.buckets.items())]
+        return [(self._middle(bucket), n) for bucket, n in self.filled()]
 
     def plain(self) -> dict[str, Any]:
         """As plain data, for a message or a file."""
         return {
             "digits": self.digits,
-            "buckets": [[b, n] for b, n in sorted(self.buckets.items())],
+            "buckets": [[b, n] for b, n in self.filled()],
             "total": self.total,
             "low": self.low if self.count else 0.0,
             "high": self.high,
@@ -109,8 +129,10 @@ class Histogram:
     def of_plain(cls, data: Mapping[str, Any]) -> Histogram:
         """The histogram that :meth:`plain` described."""
         histogram = cls(int(data["digits"]))
-        histogram.buckets = Counter({int(b): int(n) for b, n in data["buckets"]})
-        histogram.count = sum(histogram.buckets.values())
+        for bucket, n in data["buckets"]:
+            histogram._reach(int(bucket))
+            histogram.counts[int(bucket)] = int(n)
+        histogram.count = sum(histogram.counts)
         histogram.total, histogram.high = float(data["total"]), float(data["high"])
         histogram.low = float(data["low"]) if histogram.count else float("inf")
         return histogram
@@ -122,7 +144,7 @@ class Histogram:
         low, high = self.low, max(self.quantile(0.999), self.low + UNIT)
         width = (high - low) / number
         counts = [0] * number
-        for bucket, n in self.buckets.items():
+        for bucket, n in self.filled():
             value = min(self._middle(bucket), self.high)
             if value <= high:
                 counts[min(number - 1, max(0, int((value - low) / width)))] += n
@@ -130,9 +152,8 @@ class Histogram:
 
     def _middle(self, bucket: int) -> float:
         """The middle of a bucket in seconds."""
-        digits = self.digits + 1
-        shift = bucket >> digits
-        if shift == 0:
+        shift = (bucket >> self.digits) - 1
+        if shift <= 0:
             return bucket / 1e6
-        mantissa = bucket & ((1 << digits) - 1)
+        mantissa = bucket - (shift << self.digits)
         return ((mantissa << shift) + (1 << shift) / 2) / 1e6

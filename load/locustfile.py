@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from time import perf_counter
 from typing import Any
 
 import gevent
@@ -27,6 +28,9 @@ from load.users.actor import Actor, make_actor
 
 SPREAD = 0.5
 """Seconds over which the first calls of users that were started together are spread."""
+
+MOMENT = 0.1
+"""Seconds of calls, one after the other, after which Locust may look whether the user is to stop."""
 
 _sessions: dict[int, Session] = {}
 
@@ -85,13 +89,18 @@ class AiUser(User):
 
     @task
     def perform(self) -> None:
-        """One action of the mix."""
+        """One action of the mix; with no time to think, what fits into a moment: Locust's own round between two
+        tasks costs as much as a good part of a call."""
         session = self._session()
         if session.config is None or session.config.plan is not None or session.engine is None:
             gevent.sleep(0.2)
             return
+        actor, hurries = self._actor(), session.config.think == (0.0, 0.0)
+        until = perf_counter() + MOMENT
         try:
-            act(self._actor())
+            act(actor)
+            while hurries and perf_counter() < until:
+                act(actor)
         except Stopped:
             gevent.sleep(0.2)
 

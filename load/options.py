@@ -94,7 +94,16 @@ def add_options(parser: argparse.ArgumentParser, locust: bool = False) -> None:
     )
     add("--error-budget-ms", type=float, default=20.0, metavar="MS",
         help="lag of our own (p99) above which the run is INVALID")  # fmt: skip
-    add("--max-cpu", type=float, default=90.0, metavar="%%", help="of a core, above which the run is INVALID")
+    add(
+        "--max-cpu",
+        type=float,
+        default=90.0,
+        metavar="PERCENT",
+        help="of a core, above which the run is INVALID",
+    )
+    if locust:
+        add("--no-locust-statistics", action="store_true",
+            help="do not keep Locust's own statistics beside ours (aiconform load does not)")  # fmt: skip
     add("--out", default="load-report", metavar="DIR", help="reports go here")
     group = parser.add_argument_group("safety")
     add("--i-am-allowed", default=None, metavar="HOST", help="name the host, if it is not this machine")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from load.errors import FAILED, INVALID, OK, UNREACHABLE
+from load.errors import FAILED, INVALID, OK, UNREACHABLE, WEBHOOK_REFUSED
 from load.options import Config
 from load.slo import Judged, Objective, contract_objectives, judge, read_objectives
 from load.tally import Tally
@@ -68,7 +68,7 @@ class Outcome:
     @property
     def cpu(self) -> float:
         """Mean share of a core that a load process used."""
-        return sum(self.tally.cpu) / len(self.tally.cpu) if self.tally.cpu else 0.0
+        return self.tally.own["cpu_us"] / max(1, self.tally.own["watched_us"])
 
     @cached_property
     def doubts(self) -> list[str]:
@@ -119,6 +119,8 @@ class Outcome:
         found = []
         if self.unreachable:
             return [f"the target cannot be reached: {self.config.target.base_url}"]
+        if self.stopped.startswith(WEBHOOK_REFUSED):
+            found.append(self.stopped)
         if violated := self.violated:
             found.append(f"{len(violated)} MUST requirements not kept under load: {', '.join(violated)}")
         for judged in self.judged:

@@ -13,7 +13,7 @@ from gevent.hub import get_hub
 from locust.runners import MasterRunner, WorkerRunner
 
 from load.engine import Engine, Stopped
-from load.errors import INTERRUPTED, LoadError
+from load.errors import INTERRUPTED, RUN_ENDED, LoadError
 from load.observation import Observation
 from load.openloop import run_plan
 from load.options import Config, read_config
@@ -22,6 +22,7 @@ from load.slo import Objective, goodput_of
 from load.tally import Tally
 from load.users.actions import act
 from load.users.actor import make_actor
+from load.users.job import unregister
 from load.users.witness import watch_isolation
 
 SHARDS, DRAIN, REPORT = "aiconform_shards", "aiconform_drain", "aiconform_report"
@@ -50,7 +51,12 @@ class Session:
         self.problem: str = ""
         self.interrupted = False
         self.reported: int | None = None
+        self._tells_locust = not environment.parsed_options.no_locust_statistics
         self._loop: gevent.Greenlet | None = None
+        if not self._tells_locust and environment.runner is not None:
+            environment.runner.stats.total.use_response_times_cache = (
+                False  # its history would grow with time
+            )
         events = environment.events
         events.test_start.add_listener(self._on_start)
         events.test_stopping.add_listener(self.drain)
@@ -106,7 +112,11 @@ class Session:
             self._tell_shards()
             return
         self.engine = Engine(
-            config, goodput_of(self.objectives), shard=self.shard, shards=self.shards, watch=self._tell_locust
+            config,
+            goodput_of(self.objectives),
+            shard=self.shard,
+            shards=self.shards,
+            watch=self._tell_locust if self._tells_locust else None,
         )
         self.engine.start()
         if "other" in config.target.keys and self.shard == 0:
@@ -126,6 +136,7 @@ class Session:
         elif self.engine is not None:
             self.engine.stop()
             self.engine.drain(self._patience)
+            unregister(self.engine)
 
     def _on_stop(self, **_: object) -> None:
         self.ended = self.ended or _now()
@@ -229,16 +240,14 @@ class Session:
         self.total.merge(Tally.of_plain(report["tally"]))
         if report["final"]:
             self.workers[client_id] = True
-        if report["stopped"].startswith("the cap"):
+        if report["stopped"] not in ("", RUN_ENDED):
             self.capped = report["stopped"]
 
     # ---- the result
 
     def tally(self) -> Tally:
         """Everything counted so far by all processes that this one hears of."""
-        if self.engine is not None:
-            self.total.merge(self.engine.take())
-        return self.total
+        return self.total if self.engine is None else self.engine.counted()
 
     def outcome(self) -> Outcome:
         """The finished run."""

@@ -91,7 +91,7 @@ class OperationTally:
         return tally
 
 
-MAX_INTERVALS = 300
+MAX_INTERVALS = 240
 """Points in time that are kept; a longer run has wider ones, so that its memory does not grow."""
 
 
@@ -145,8 +145,9 @@ class Tally:
         self.ledger = Ledger()
         self.lag = Histogram()  # by how much requests began late
         self.loop_lag = Histogram()  # by how much our own event loop came late
-        self.own: Counter[str] = Counter()  # scheduled, sent, resent, dropped, connections
-        self.cpu: list[float] = []  # share of one core, per second
+        self.own: Counter[str] = (
+            Counter()
+        )  # scheduled, sent, resent, dropped, connections, cpu_us of watched_us
 
     def operation(self, name: str) -> OperationTally:
         found = self.operations.get(name)
@@ -207,7 +208,6 @@ class Tally:
         self.lag.merge(other.lag)
         self.loop_lag.merge(other.loop_lag)
         self.own.update(other.own)
-        self.cpu += other.cpu
 
     def plain(self) -> dict[str, Any]:
         return {
@@ -218,7 +218,6 @@ class Tally:
             "lag": self.lag.plain(),
             "loop_lag": self.loop_lag.plain(),
             "own": dict(self.own),
-            "cpu": self.cpu,
         }
 
     @classmethod
@@ -231,7 +230,6 @@ class Tally:
         tally.lag = Histogram.of_plain(data["lag"])
         tally.loop_lag = Histogram.of_plain(data["loop_lag"])
         tally.own.update(data["own"])
-        tally.cpu = list(data["cpu"])
         return tally
 
     def total(self, name: str, operations: Iterable[str] | None = None) -> int:

@@ -9,12 +9,14 @@ import sys
 from collections.abc import Sequence
 
 from reference_impl.app import create_app
+from reference_impl.engine.discover import UpstreamUnusableError
+from reference_impl.engine.options import add_upstream_options, upstream_of
 from reference_impl.http.site import site_folder
 from reference_impl.oauth.keys import SigningKeysError
 from reference_impl.oauth.options import add_auth_options, auth_of, tls_of
+from reference_impl.outages import OutageError
 from reference_impl.serve import CannotListenError, configure_logging, run
 from reference_impl.settings import Settings
-from reference_impl.store.database import StoreUnavailableError
 from reference_impl.telemetry import telemetry_from
 from reference_impl.tls import TlsFilesError
 
@@ -26,7 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tls = tls_of(options, stop=parser.error)
     settings = Settings(
         auth=auth_of(options, stop=parser.error),
-        database=options.db,
+        database=options.db or os.environ.get("DATABASE_URL") or "aiconform.sqlite",
+        redis=options.redis or os.environ.get("REDIS_URL") or None,
+        lease_s=options.lease_s,
         first_token_ms=options.first_token_ms,
         token_ms=options.token_ms,
         keep_alive_s=options.keep_alive_s,
@@ -39,9 +43,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if tls is not None:
             tls.check()
-        app = create_app(settings, telemetry=telemetry_from(os.environ), site=site_folder())
+        engine = upstream_of(options, os.environ, stop=parser.error)
+        app = create_app(settings, engine=engine, telemetry=telemetry_from(os.environ), site=site_folder())
         run(app, options.host, options.port, tls)
-    except (CannotListenError, StoreUnavailableError, SigningKeysError, TlsFilesError) as problem:
+    except (
+        CannotListenError,
+        OutageError,
+        SigningKeysError,
+        TlsFilesError,
+        UpstreamUnusableError,
+    ) as problem:
         sys.stderr.write(f"{problem}\n")
         return 2
     except KeyboardInterrupt:
@@ -59,7 +70,25 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=_port, default=8000, help="port to listen on; 0 takes a free one")
-    parser.add_argument("--db", default="aiconform.sqlite", help="SQLite file for durable state, or :memory:")
+    # No defaults here: the help would show the passwords that these variables may hold.
+    parser.add_argument(
+        "--db",
+        metavar="FILE|URL",
+        help="durable state: an SQLite file, :memory:, or postgresql://… for several servers together "
+        "(else DATABASE_URL, else aiconform.sqlite)",
+    )
+    parser.add_argument(
+        "--redis",
+        metavar="URL",
+        help="count limits in Redis, for several servers together (else REDIS_URL, else in memory)",
+    )
+    parser.add_argument(
+        "--lease-s",
+        type=_seconds,
+        default=30.0,
+        metavar="S",
+        help="silence after which other servers take over the work of this one",
+    )
     parser.add_argument(
         "--first-token-ms", type=_milliseconds, default=0, help="delay before the first token"
     )
@@ -84,6 +113,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="CIDR",
         help="addresses that webhooks may reach although they are not public; may be repeated",
     )
+    add_upstream_options(parser)
     add_auth_options(parser)
     return parser
 

@@ -10,7 +10,7 @@ import time
 from decimal import Decimal
 
 from reference_impl.engine.base import Call
-from reference_impl.engine.models import PRICE_VERSION, Model
+from reference_impl.engine.models import Model
 from reference_impl.exchange import Exchange
 from reference_impl.policies.metadata import Usage
 from reference_impl.services import Services
@@ -50,7 +50,7 @@ async def account(
     cost = model.cost(usage.input, usage.output)
     await services.policies.limits.charge(exchange, usage.total, microunits(cost))
     caller, trace = exchange.caller, exchange.trace
-    services.usage.add(
+    await services.usage.add(
         UsageRecord(
             principal=caller.name,
             trace_id=trace.trace_id,
@@ -63,7 +63,7 @@ async def account(
             cached_input=usage.cached_input,
             reasoning_output=usage.reasoning_output,
             cost=format(cost, "f"),
-            price_version=PRICE_VERSION,
+            price_version=model.price_version,
         )
     )
     services.telemetry.generated(

@@ -35,6 +35,7 @@ from reference_impl.http.schema import path_methods
 from reference_impl.http.site import Site
 from reference_impl.http.wiring import connexion_app
 from reference_impl.oauth.server import AuthorizationServer
+from reference_impl.offers import keepable, refusals, withheld
 from reference_impl.policies import Policies, default_policies
 from reference_impl.policies.auth import BearerCredentials
 from reference_impl.services import Services
@@ -84,6 +85,7 @@ class ReferenceApp:
         """Open the database and take up waiting work; at the end stop detached work and close it."""
         await self.services.database.open()
         try:
+            await self.services.policies.limits.open()
             await self._workers.start()
             yield
         finally:
@@ -93,6 +95,7 @@ class ReferenceApp:
             await self.services.usage.close()
             await asyncio.to_thread(self.services.telemetry.close)
             await self.services.engine.close()
+            await self.services.policies.limits.close()
             await self.services.database.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -129,19 +132,22 @@ def create_app(
 ) -> ReferenceApp:
     """A server of its own: no state is shared with any other in the process.
 
-    `policies` defaults to `default_policies(settings)`; change one with `dataclasses.replace`.
+    `policies` defaults to `default_policies(settings)`; change one with `dataclasses.replace`. What the engine cannot
+    do is not offered (`offers.py`).
     `site` is the folder of the documentation, served below /docs.
     """
     settings = settings or Settings()
-    policies = policies or default_policies(settings)
+    engine = engine or BuiltinEngine(settings.first_token_ms, settings.token_ms)
+    settings = keepable(settings, engine)
+    policies = policies or default_policies(settings, exact_counts=engine.exact)
     document = load_document()
-    database = Database(settings.database)
+    database = Database(settings.database, settings.lease_s)
     outbox = Outbox(database)
     services = Services(
         settings=settings,
         policies=policies,
         document=document,
-        engine=SandboxEngine(engine or BuiltinEngine(settings.first_token_ms, settings.token_ms)),
+        engine=SandboxEngine(engine),
         classifier=TrainedClassifier(),
         database=database,
         ledger=Ledger(database),
@@ -158,6 +164,7 @@ def create_app(
     handlers = {
         name: handler for module in _OPERATIONS for name, handler in module.operations(services).items()
     }
+    handlers |= refusals(document, withheld(services.engine))
     inner = connexion_app(document, policies, settings, handlers)
     entry = Entry(
         inner,

@@ -81,13 +81,17 @@ DEMO_CREDENTIALS = (
 class Settings:
     """One server's configuration. Durations are seconds unless the name says otherwise.
 
-    `database` is a file path, or `:memory:` for state that ends with the process.
+    `database` is a file path, `:memory:` for state that ends with the process, or a `postgresql://` URL; `redis` a
+    `redis://` URL where limits are counted for all servers together, or None for this process's memory.
+    Nobody takes over the work of a server before it has been silent for `lease_s`.
     `webhook_networks` are CIDR blocks that callbacks may reach although they are not public, and by plain http.
     `cors_origin` is an origin, `*`, or None for no CORS headers at all. Beyond `max_generations` at once the
     server is overloaded.
     """
 
     database: str = ":memory:"
+    redis: str | None = None
+    lease_s: float = 30.0
     first_token_ms: int = 0
     token_ms: int = 0
     keep_alive_s: float = 10.0

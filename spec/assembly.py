@@ -92,7 +92,9 @@ def _fill_responses(operation: dict[str, Any], shared: dict[str, Any]) -> None:
     limited = operation.get("security") != []
     for response in operation["responses"].values():
         _add_headers(response, response.pop("x-headers", ()), limited)
-    entries = _entries(operation["x-errors"])
+    # An operation of an optional capability is not there where the capability is not offered.
+    absent = ["NOT_FOUND"] if "x-capability" in operation else []
+    entries = _entries([*operation["x-errors"], *absent])
     operation["x-errors"] = [e.code for e in entries]
     for status in sorted({e.status for e in entries}):
         built = _error_response([e for e in entries if e.status == status], limited)

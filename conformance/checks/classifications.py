@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeGuard
+from typing import Any
 
+from conformance.calibration import is_share
 from conformance.checks.sameness import answered
 from conformance.reading import Probed, Reading
 from conformance.verdict import Inconclusive, expect
@@ -33,11 +34,6 @@ def confidence_block(reading: Reading) -> dict[str, Any]:
     metadata = reading.body.get("metadata")
     block = metadata.get("confidence") if isinstance(metadata, dict) else None
     return block if isinstance(block, dict) else {}
-
-
-def is_share(value: object) -> TypeGuard[float]:
-    """A number from 0 to 1."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
 
 
 def expect_field(reading: Reading, where: str, seen: object, good: bool, expected: str) -> None:

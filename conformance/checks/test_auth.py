@@ -109,12 +109,14 @@ def test_authentication_comes_before_validation(auth: Probed) -> str:
 
 
 @check("AUTH-11")
-def test_every_protected_operation_demands_a_key(auth: Probed, auth_matrix: Probed) -> str:
+def test_every_protected_operation_demands_a_key(
+    auth: Probed, auth_matrix: Probed, turn_streams: Probed
+) -> str:
     """Streams, and in the contract every operation that is not public, are 401 without a credential."""
     _demands_a_key(auth)
     readings = [
         decisive(r)
-        for r in (*auth.all("none:"), *auth_matrix.all("none:"))
+        for r in (*auth.all("none:"), *auth_matrix.all("none:"), *turn_streams.all("without_key"))
         if r.role not in ("none:chat", "none:invalid_body")
     ]
     if not readings:

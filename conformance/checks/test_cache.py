@@ -50,8 +50,11 @@ def test_a_cached_answer_is_labelled(repeated_requests: Probed, baseline: Probed
 @check("CACHE-03")
 def test_no_cache_in_the_request_forces_an_execution(repeated_requests: Probed, baseline: Probed) -> str:
     """`Cache-Control: no-cache` is answered by a new execution."""
-    first, second, fresh = _answers(repeated_requests, "same_1", "same_2", "no_cache")
+    first, second = _answers(repeated_requests, "same_1", "same_2")
     _ids_tell_executions_apart(first, baseline)
+    if repeated_requests.get("no_cache") is None and _id(first) != _id(second) and not _says_hit(second):
+        return "equal requests are executed each without it, too"
+    (fresh,) = _answers(repeated_requests, "no_cache")
     expect(
         _id(fresh) not in (_id(first), _id(second)) and not _says_hit(fresh),
         expected="a new execution for a request with Cache-Control: no-cache",
@@ -63,15 +66,13 @@ def test_no_cache_in_the_request_forces_an_execution(repeated_requests: Probed, 
 
 @check("CACHE-04")
 def test_a_changed_request_is_never_answered_from_the_cache(
-    repeated_requests: Probed, changed_requests: Probed, baseline: Probed
+    repeated_requests: Probed, baseline: Probed
 ) -> str:
     """Another system prompt, seed or temperature is another request."""
     equal = _answers(repeated_requests, "same_1", "same_2")
     _ids_tell_executions_apart(equal[0], baseline)
     given = {_id(r) for r in equal}
-    given |= {_id(r) for r in changed_requests.all("unchanged") if r.ok}
-    both = repeated_requests.some("changed_") + changed_requests.all("changed_")
-    changed = [r for r in both if r.ok]
+    changed = [r for r in repeated_requests.some("changed_") if r.ok]
     if not changed:
         raise Inconclusive("no changed request was answered")
     for reading in changed:

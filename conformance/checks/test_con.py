@@ -223,19 +223,20 @@ def test_a_cross_origin_answer_exposes_the_contract_headers(http_edges: Probed) 
 @check("CON-20")
 def test_header_names_are_matched_in_any_case(http_edges: Probed, contract_edges: Probed) -> str:
     """The same request with header names in an unusual case has the same outcome."""
-    odd = decisive(http_edges["odd_case"])
-    plain = decisive(http_edges["usual"])
-    if not plain.ok:
-        raise Inconclusive(f"the same request with usual header names was answered {plain.status}")
-    expect(
-        odd.status == plain.status,
-        expected=f"status {plain.status}, as with usual header names",
-        seen=brief(odd),
-        at=odd,
-    )
     keyed = contract_edges.get("odd_case")
-    if keyed is None:
-        return f"both answered {odd.status}"
+    if keyed is None or http_edges.get("odd_case") is not None:
+        odd = decisive(http_edges["odd_case"])
+        plain = decisive(http_edges["usual"])
+        if not plain.ok:
+            raise Inconclusive(f"the same request with usual header names was answered {plain.status}")
+        expect(
+            odd.status == plain.status,
+            expected=f"status {plain.status}, as with usual header names",
+            seen=brief(odd),
+            at=odd,
+        )
+        if keyed is None:
+            return f"both answered {odd.status}"
     keyed = decisive(contract_edges["odd_case"])
     expect(keyed.ok, expected="a 2xx answer, as with usual header names", seen=brief(keyed), at=keyed)
     if keyed.dialect.offer("idempotency").state != "not_offered":
@@ -247,7 +248,7 @@ def test_header_names_are_matched_in_any_case(http_edges: Probed, contract_edges
             at=keyed,
             where=expires.where,
         )
-    return "GET and POST are indifferent to the case of header names"
+    return "the case of header names makes no difference"
 
 
 def _cross_origin(http_edges: Probed) -> Reading:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from conformance.calibration import is_share
 from conformance.checks.classifications import (
     alternatives,
     classifications,
     confidence_block,
     expect_field,
-    is_share,
 )
 from conformance.checks.sameness import error_status
 from conformance.reading import Probed

@@ -5,12 +5,12 @@ from __future__ import annotations
 from statistics import fmean, median
 from typing import Any
 
-from conformance.checks.chance import lower_tail
+from conformance.calibration import RISK, is_share, least_share, settled
+from conformance.chance import lower_tail
 from conformance.checks.classifications import (
     classifications,
     confidence_block,
     expect_field,
-    is_share,
 )
 from conformance.reading import Probed, Reading
 from conformance.registry import check
@@ -18,12 +18,6 @@ from conformance.verdict import Inconclusive, NotTested
 
 SAMPLE = 20
 """Answers below which chance alone could explain any number of errors."""
-
-RISK = 0.001
-"""The most probable it may be that an honest server is flagged."""
-
-TOLERANCE = 0.02
-"""Added to the declared calibration error, which was itself measured on a sample."""
 
 SPACE_TOLERANCE = 0.05
 
@@ -77,22 +71,23 @@ def test_white_space_does_not_move_the_confidence(classified_labelled: Probed) -
 def test_the_declared_calibration_error_is_possible(classified_labelled: Probed) -> str:
     """On labelled texts there are not more errors than confidence and declared calibration error leave room for.
 
-    The calibration error is at least the distance of mean confidence and accuracy. So under an honest claim the
-    expected share of right answers is at least (mean confidence - ece - tolerance), and the number of right
-    answers has a lower tail no heavier than the binomial one (Hoeffding 1956, theorem 4). A claim is only refused
-    if what was seen is less probable than 0.001 under it.
+    A claim is only refused if what was seen is less probable than 0.001 under it (:mod:`conformance.calibration`).
+    Fewer answers than were planned do where the others could not have changed that.
     """
     labels = classified_labelled.notes.get("labels") or {}
     answers = [r for r in _sure(classified_labelled, "labelled_") if r.role in labels]
     declared = next((v for r in answers if is_share(v := confidence_block(r).get("ece"))), None)
     if declared is None:
         raise NotTested("no answer declares a calibration error (metadata.confidence.ece)")
-    if len(answers) < SAMPLE:
-        raise Inconclusive(f"{len(answers)} labelled answers: fewer than {SAMPLE} decide nothing")
+    planned = max(classified_labelled.notes.get("planned", 0), len(answers))
     right = sum(r.body.get("category") == labels[r.role] for r in answers)
-    sure = fmean(r.body["confidence"] for r in answers)
-    least = max(0.0, sure - declared - TOLERANCE)
-    chance = lower_tail(len(answers), least, right)
+    confidences = [r.body["confidence"] for r in answers]
+    early = planned >= SAMPLE and settled(confidences, right, declared, planned)
+    if len(answers) < SAMPLE and not early:
+        raise Inconclusive(f"{len(answers)} labelled answers: fewer than {SAMPLE} decide nothing")
+    sure, size = fmean(confidences), planned if early else len(answers)
+    least = least_share(confidences, declared, len(answers))
+    chance = 1.0 if early else lower_tail(size, least, right)
     told = f"{right} of {len(answers)} right at a mean confidence of {sure:.2f}, declared error {declared}"
     worst = (
         next(r for r in answers if r.body.get("category") != labels[r.role])
@@ -103,7 +98,7 @@ def test_the_declared_calibration_error_is_possible(classified_labelled: Probed)
         worst, "/metadata/confidence/ece", f"{told}: probability {chance:.1g}",
         chance >= RISK, f"at least {least:.2f} right on average",
     )  # fmt: skip
-    if lower_tail(len(answers), least, 0) >= RISK:
+    if lower_tail(size, least, 0) >= RISK:
         raise Inconclusive(f"{told}: even no right answer at all would not contradict it")
     return told
 

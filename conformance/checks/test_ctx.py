@@ -9,7 +9,7 @@ from conformance.checks.metadata import described, is_count
 from conformance.checks.refusals import brief, decisive, expect_error
 from conformance.reading import Probed, Reading
 from conformance.registry import check
-from conformance.verdict import Inconclusive, NotTested, expect
+from conformance.verdict import Inconclusive, NotOffered, NotTested, expect
 
 
 @check("CTX-01")
@@ -27,13 +27,21 @@ def test_earlier_turns_are_part_of_the_input(session_turns: Probed) -> str:
 
 
 @check("CTX-02")
-def test_another_principals_session_does_not_exist(session_of_another: Probed) -> str:
-    """404 SESSION_NOT_FOUND to read, continue and delete; the owner still has it, unchanged."""
-    for reading in session_of_another.some("other:"):
+def test_another_principals_session_does_not_exist(session_turns: Probed) -> str:
+    """404 SESSION_NOT_FOUND to read, continue and delete; the owner still has it, without what the other said."""
+    others = session_turns.all("other:")
+    if not others and session_turns.record.outcome == "done":
+        raise NotTested("needs a second credential: --other-key")
+    for reading in session_turns.some("other:"):
         expect_error(reading, 404, "SESSION_NOT_FOUND")
-    owner = decisive(session_of_another["owner"])
-    said = owner.body.get("messages") if isinstance(owner.body, dict) else None
-    expect(owner.ok and said == [], expected="the owner's session, still empty", seen=brief(owner), at=owner)
+    intruding = {_asked(r) for r in others if r.exchange.operation == "chat"}
+    owner = decisive(session_turns["history"])
+    expect(
+        owner.ok and not any(text in intruding for _, text in _said(owner)),
+        expected="the owner's session, with nothing that the other said",
+        seen=brief(owner),
+        at=owner,
+    )
     return "not found for others, whole for its owner"
 
 
@@ -56,6 +64,7 @@ def test_what_does_not_fit_is_refused_unless_a_strategy_was_chosen(session_turns
 @check("CTX-04")
 def test_cutting_keeps_the_system_text_and_is_told(context_cut: Probed) -> str:
     """200, within the limit, not less than system text and last message, and the number of dropped messages."""
+    _need_strategy(context_cut, "truncated")
     reading = _answered(context_cut, "truncated")
     context, tokens = _cut_to_the_limit(context_cut, reading)
     ends = _input(context_cut["ends"])
@@ -90,9 +99,9 @@ def test_a_deleted_session_is_gone(session_end: Probed) -> str:
 
 
 @check("CTX-07")
-def test_turns_at_the_same_time_do_not_mix(session_race: Probed) -> str:
+def test_turns_at_the_same_time_do_not_mix(session_end: Probed) -> str:
     """Each 2xx, or 409 SESSION_BUSY; in the history each question is followed by its answer."""
-    turns = session_race.some("turn:")
+    turns = session_end.some("turn:")
     answers: dict[str, str] = {}
     for reading in turns:
         if reading.ok:
@@ -101,7 +110,7 @@ def test_turns_at_the_same_time_do_not_mix(session_race: Probed) -> str:
             expect_error(reading, 409, "SESSION_BUSY")
     if len(turns) < 2 or not answers:
         raise Inconclusive("the two turns did not both get an answer")
-    history = decisive(session_race["history"])
+    history = decisive(session_end["history"])
     said = _said(history)
     pairs = {said[i][1]: said[i + 1][1] for i in range(0, len(said) - 1, 2)}
     roles = [role for role, _ in said]
@@ -172,6 +181,7 @@ def test_the_history_is_what_was_said(session_turns: Probed) -> str:
 @check("CTX-11")
 def test_a_summary_says_what_it_stands_for(context_cut: Probed) -> str:
     """200, within the limit, and summarized_messages of at least 1."""
+    _need_strategy(context_cut, "summarized")
     reading = _answered(context_cut, "summarized")
     context, tokens = _cut_to_the_limit(context_cut, reading)
     summarized = context.get("summarized_messages")
@@ -183,6 +193,11 @@ def test_a_summary_says_what_it_stands_for(context_cut: Probed) -> str:
         where="/metadata/context/summarized_messages",
     )
     return f"a summary of {summarized} messages, {tokens} tokens in all"
+
+
+def _need_strategy(context_cut: Probed, role: str) -> None:
+    if context_cut.get(role) is None and role in context_cut.notes:
+        raise NotOffered(str(context_cut.notes[role]))
 
 
 def _cut_to_the_limit(context_cut: Probed, reading: Reading) -> tuple[Mapping[str, Any], int]:

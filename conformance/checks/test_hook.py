@@ -199,7 +199,7 @@ def test_delays_between_attempts_grow(webhook_run: Probed) -> str:
 @check("HOOK-07")
 def test_redirects_are_not_followed(webhook_run: Probed) -> str:
     """The trap behind a 302 stays empty."""
-    some(webhook_run, "redirecting")
+    some(webhook_run, "good", "second")
     trapped = [d for d in deliveries(webhook_run) if d.endpoint == "trap"]
     must(
         not trapped,

@@ -26,8 +26,8 @@ def test_a_list_loses_and_repeats_nothing(job_list: Probed) -> str:
     ids = [str(job.get("job_id")) for job in seen]
     for page in pages:
         expect(
-            len(_jobs(page)) <= 2,
-            expected="at most 2 jobs, the limit",
+            len(_jobs(page)) <= page.exchange.params.get("limit", 2),
+            expected=f"at most {page.exchange.params.get('limit', 2)} jobs, the limit",
             seen=len(_jobs(page)),
             at=page,
             where="/data",

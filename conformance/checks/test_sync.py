@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from conformance.checks.chance import upper_tail
+from conformance.chance import upper_tail
 from conformance.checks.refusals import brief, complete, decisive, expect_error, not_limited, unless_down
 from conformance.dialects.facts import Fact
 from conformance.reading import Probed, Reading

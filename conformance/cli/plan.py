@@ -21,6 +21,9 @@ def print_plan(console: Console, dialect: Dialect, selection: Selection, target:
     price = target.price or dialect.price
     for probe in planned.probes:
         console.print(_line(probe.name, probe.calls, probe.tokens, price), highlight=False)
+    if planned.shared:
+        names = ", ".join(sorted(planned.shared))
+        console.print(f"{_line('shared', len(planned.shared), 0, price)}: {names}", highlight=False)
     for record in planned.skipped:
         console.print(f"{record.name:24} left out: {record.reason}", highlight=False, style="dim")
     console.print(_line("in all", planned.calls, planned.tokens, price), style="bold", highlight=False)

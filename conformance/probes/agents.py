@@ -40,19 +40,19 @@ async def agent_tools(session: Session) -> None:
     )
 
 
-@probe(calls=11, operations=("agent_run", "agent_decide"), tokens=1500)
+@probe(calls=9, operations=("agent_run", "agent_decide"), tokens=1500)
 async def agent_approval(session: Session) -> None:
     """An action that needs an approval: wrong decisions, the right one twice with one key, a refusal.
 
-    The ledger is read before and after, through a tool of its own.
+    The ledger is read in between and after, through a tool of its own.
     """
     marker = session.notes["marker"] = f"aiconform-{secrets.token_hex(6)}"
     action, look = session.need_provocation("tool_two_actions"), session.need_provocation("tool_ledger")
     started = await session.call("agent_run", "waiting", **_marked(action, marker))
-    await session.call("agent_run", "ledger_before", **_marked(look, marker))
     waiting = pending(started)
     run_id = run_of(started)
     if run_id is None or len(waiting) < 2:
+        await session.call("agent_run", "ledger_before", **_marked(look, marker))
         return
     unknown = [{"tool_call_id": "call_aiconform_unknown", "approve": True}]
     await session.call("agent_decide", "unknown_call", run_id=run_id, decisions=unknown)

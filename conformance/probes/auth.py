@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from conformance.probes.shaping import path_of
+from conformance.probes.shared import POSTED, SHORT_CHAT
 from conformance.reading import Reading
 from conformance.registry import probe
 from conformance.session import ProbeSkipped, Session
@@ -19,23 +20,24 @@ QUERY_NAMES = ("api_key", "key", "access_token")
 MALFORMED_KEY = "not-a-key"
 UNKNOWN_TURN = "turn_00000000000000000000000000000000"
 
-_SHORT: dict[str, Any] = {"prompt": "Say yes.", "max_output_tokens": 16}
 
-
-@probe(calls=6, tokens=60)
+@probe(calls=5, tokens=60, shares=("chat:no_key",))
 async def auth(session: Session) -> None:
     """Calls without a key, with two kinds of wrong key, and with the key behind ``bearer`` in lower case."""
     _need_some_key(session)
     calls: list[Awaitable[Reading]] = [
-        session.call("chat", "none:chat", principal="none", **_SHORT),
-        session.call("chat", "none:invalid_body", principal="none", body=b"{}", **_SHORT),
+        session.shared("chat", "none:chat", principal="none", **SHORT_CHAT),
+        session.call("chat", "none:invalid_body", principal="none", body=b"{}", **SHORT_CHAT),
         session.call(
-            "chat", "unknown_key", headers=_headers(session, similar(session.target.keys["main"])), **_SHORT
+            "chat",
+            "unknown_key",
+            headers=_headers(session, similar(session.target.keys["main"])),
+            **SHORT_CHAT,
         ),
-        session.call("chat", "malformed_key", headers=_headers(session, MALFORMED_KEY), **_SHORT),
+        session.call("chat", "malformed_key", headers=_headers(session, MALFORMED_KEY), **SHORT_CHAT),
     ]
     if "chat_stream" in session.dialect.operations:
-        calls.append(session.call("chat_stream", "none:chat_stream", principal="none", **_SHORT))
+        calls.append(session.call("chat_stream", "none:chat_stream", principal="none", **SHORT_CHAT))
     lower = {
         name: "bearer " + value.removeprefix("Bearer ")
         for name, value in session.dialect.auth_headers(session.target, "main")
@@ -44,21 +46,21 @@ async def auth(session: Session) -> None:
     if lower:
         free = "models" if "models" in session.dialect.operations else "chat"
         calls.append(
-            session.call(free, "lower_case_scheme", headers=lower, **({} if free == "models" else _SHORT))
+            session.call(free, "lower_case_scheme", headers=lower, **({} if free == "models" else SHORT_CHAT))
         )
     await asyncio.gather(*calls)
 
 
-@probe(calls=7, operations=("classify", "models", "capabilities"), tokens=0)
+@probe(calls=5, operations=("classify", "models", "capabilities"), tokens=0)
 async def auth_matrix(session: Session) -> None:
-    """Every other protected operation of the contract without a key, and a key given in the query string."""
+    """Every other protected operation of the contract without a key, but that of a turn (``turn_streams``); and a key
+    given in the query string."""
     _need_some_key(session)
     protected: dict[str, dict[str, Any]] = {
         "classify": {"text": "Where is my parcel?"},
         "models": {},
         "model": {"model": "any"},
-        "chat_deferred": _SHORT,
-        "turn_stream": {"turn_id": UNKNOWN_TURN},
+        "chat_deferred": SHORT_CHAT,
     }
     calls: list[Awaitable[Reading]] = [
         session.call(operation, f"none:{operation}", principal="none", **params)
@@ -73,11 +75,11 @@ async def auth_matrix(session: Session) -> None:
     await asyncio.gather(*calls)
 
 
-@probe(calls=3, operations=("chat_deferred", "turn_stream"), tokens=60)
+@probe(calls=2, operations=("chat_deferred", "turn_stream"), tokens=60, shares=("chat_deferred",))
 async def foreign_turn(session: Session) -> None:
     """A turn that one principal posted, asked for by another; and a turn that nobody posted."""
     session.need_key("other")
-    posted = await session.call("chat_deferred", "posted", **_SHORT)
+    posted = await session.shared("chat_deferred", "posted", **POSTED)
     turn = posted.body.get("turn_id") if isinstance(posted.body, dict) else None
     if not isinstance(turn, str):
         raise ProbeSkipped("the deferred call was not accepted with a turn_id")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from conformance.probes.shared import FIRST
 from conformance.registry import probe
 from conformance.session import Session
 
 
-@probe(calls=2, phase=0, tokens=60)
+@probe(calls=0, phase=0, tokens=60, shares=("models", "chat:baseline"))
 async def baseline(session: Session) -> None:
     """List the models, settle on one, and ask for one short answer."""
     if "models" in session.dialect.operations:
-        models = await session.call("models", "models")
+        models = await session.models()
         if session.target.model is None:
             listed = models.models
             if listed:
                 session.use_model(listed[0].id)
-    await session.call("chat", "chat", prompt="Name three colours.", max_output_tokens=32)
+    await session.shared("chat", "chat", **FIRST)

@@ -9,20 +9,20 @@ from collections.abc import Mapping
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from conformance.probes.jwt_forging import parts
-from conformance.probes.oauth_calls import FORM, ask, own, server_metadata, token_of
+from conformance.probes.oauth_calls import FORM, TOKENS, ask, own, server_metadata, token_of
 from conformance.reading import Reading
 from conformance.registry import probe
 from conformance.session import ProbeSkipped, Session
 
 
-@probe(calls=13, tokens=0, client=True)
+@probe(calls=8, tokens=0, client=True, shares=TOKENS)
 async def authorization_code(session: Session) -> None:
     """Codes redeemed as they should be, twice, and with another verifier; requests without PKCE and to elsewhere."""
     client = session.need_oauth()
     consent = session.need_oauth_trick("consent")
     if client.redirect_uri is None:
         raise ProbeSkipped("needs the client's redirect URI: --oauth-redirect-uri")
-    issued = parts(token_of(session, await ask(session, "issued", own(client))))
+    issued = parts(token_of(session, await ask(session, "issued", own(client), shared=True)))
     issuer = "" if issued is None else str(issued[1].get("iss", ""))
     place = (await server_metadata(session, issuer)).get("authorization_endpoint")
     if not isinstance(place, str) or urlsplit(place).netloc != urlsplit(client.token_url).netloc:

@@ -4,28 +4,37 @@ from __future__ import annotations
 
 import asyncio
 
-from conformance.probes.labelled_texts import CATEGORIES, LABELLED, NONSENSE, SPACED, SPACED_TWIN
+from conformance.calibration import is_share, settled
+from conformance.probes.labelled_texts import (
+    CATEGORIES,
+    FIRST,
+    LABELLED,
+    NONSENSE,
+    SPACED,
+    SPACED_TWIN,
+)
+from conformance.reading import Reading
 from conformance.registry import probe
 from conformance.session import ProbeSkipped, Session
 
 CLEAR = "My invoice is wrong: you charged my credit card twice, please refund the payment."
 AMBIGUOUS = "It does not work and I want my money back."
-TEXTS = (
-    CLEAR,
-    "The app crashes with an error when I log in.",
-    "My parcel has not arrived, where is my delivery?",
-    AMBIGUOUS,
-    "I cannot reset my password and my invoice is wrong.",
-)
-THRESHOLDS = (0, 0.5, 0.9)
+FIRST_TEXTS = tuple(f"classify:{n}" for n in range(len(FIRST)))
+FEWEST = 10
+"""Labelled texts that are asked in any case, to see how their confidences differ."""
+
+STEP = 2
+"""So many more at a time, until they settle the matter."""
+
+THRESHOLDS = (0, 0.5)
 INVALID_THRESHOLDS = (1.5, -0.1, "high")
 
 
-@probe(calls=len(TEXTS), operations=("classify",), tokens=200)
+@probe(calls=0, operations=("classify",), tokens=200, shares=FIRST_TEXTS)
 async def classified(session: Session) -> None:
-    """Texts of different clearness, without a threshold, one after the other, so that each is timed on its own."""
-    for n, text in enumerate(TEXTS):
-        await session.call("classify", f"text_{n}", text=text)
+    """Texts of different clearness, without a threshold, one after the other."""
+    for n, (_, text) in enumerate(FIRST):
+        await session.shared("classify", f"text_{n}", text=text)
 
 
 @probe(calls=len(THRESHOLDS) + 1, operations=("classify",), tokens=200)
@@ -50,12 +59,17 @@ async def classify_invalid_thresholds(session: Session) -> None:
     )
 
 
-@probe(calls=len(LABELLED) + len(NONSENSE) + 2, operations=("classify", "capabilities"), tokens=600)
+@probe(
+    calls=len(LABELLED) - len(FIRST) + len(NONSENSE) + 1,
+    operations=("classify", "capabilities"),
+    tokens=500,
+    shares=("capabilities", *FIRST_TEXTS),
+)
 async def classified_labelled(session: Session) -> None:
     """Texts whose category a person has named, texts without meaning, and one text with other white space.
 
-    Only for a server that publishes the categories of the labelled texts: others would be asked for categories
-    that they do not have.
+    No more of the first are sent once they settle what all would (:mod:`conformance.calibration`). Only for a server
+    that publishes the categories of the labelled texts: others would be asked for categories that they do not have.
     """
     declared = await session.capabilities()
     categories = categories_of(declared.body)
@@ -64,16 +78,44 @@ async def classified_labelled(session: Session) -> None:
             f"needs a classifier whose published categories are {', '.join(sorted(CATEGORIES))}: "
             "the suite has labelled texts for no others"
         )
+    session.notes["labels"] = {f"labelled_{n}_{c}": c for n, (c, _) in enumerate(LABELLED)}
+    session.notes["spaced_twin"] = f"labelled_{SPACED_TWIN}_{LABELLED[SPACED_TWIN][0]}"
+    session.notes["planned"] = len(LABELLED)
+    sent = 0
+    while sent < len(LABELLED) and not _is_settled(session):
+        texts = LABELLED[sent : sent + (FEWEST if not sent else STEP)]
+        await asyncio.gather(
+            *(
+                (session.shared if n < len(FIRST) else session.call)(
+                    "classify", f"labelled_{n}_{category}", text=text
+                )
+                for n, (category, text) in enumerate(texts, sent)
+            )
+        )
+        sent += len(texts)
     await asyncio.gather(
-        *(
-            session.call("classify", f"labelled_{n}_{category}", text=text)
-            for n, (category, text) in enumerate(LABELLED)
-        ),
         *(session.call("classify", f"nonsense_{n}", text=text) for n, text in enumerate(NONSENSE)),
         session.call("classify", "spaced", text=SPACED),
     )
-    session.notes["labels"] = {f"labelled_{n}_{c}": c for n, (c, _) in enumerate(LABELLED)}
-    session.notes["spaced_twin"] = f"labelled_{SPACED_TWIN}_{LABELLED[SPACED_TWIN][0]}"
+
+
+def _is_settled(session: Session) -> bool:
+    """Whether the calibration that the answers declare stands, whatever the texts not yet asked would bring."""
+    told = [r for r in session.so_far().all("labelled_") if r.ok and isinstance(r.body, dict)]
+    sure = [(r, c) for r in told if is_share(c := r.body.get("confidence"))]
+    declared = next((e for r, _ in sure if is_share(e := _declared_error(r))), None)
+    if declared is None or len(sure) < FEWEST:
+        return False
+    labels = session.notes["labels"]
+    right = sum(r.body.get("category") == labels[r.role] for r, _ in sure)
+    return settled([c for _, c in sure], right, declared, session.notes["planned"])
+
+
+def _declared_error(reading: Reading) -> object:
+    found: object = reading.body
+    for name in ("metadata", "confidence", "ece"):
+        found = found.get(name) if isinstance(found, dict) else None
+    return found
 
 
 def categories_of(body: object) -> frozenset[str]:

@@ -17,17 +17,25 @@ FACT = (
     "harbour master's dog is called Captain, and the ferry leaves from the second pier at half past seven."
 )
 FOLLOW_UP = "Who keeps it?"
+INTRUDING = "What was said here?"
+"""What another principal asks in a session that is not its own."""
+
 SYSTEM = "Answer briefly and politely, and never mention the weather, the tides, or the price of fish. " * 4
 SMALL: dict[str, Any] = {"max_output_tokens": 8}
 LONGEST_EXPIRY = 3.0
 """Seconds. A session that lives longer, although one second was asked for, is not waited for."""
 
 
-@probe(calls=7, operations=(*SESSIONS, "chat_stream"), tokens=500)
+@probe(
+    calls=8,
+    operations=(*SESSIONS, "chat_stream"),
+    tokens=500,
+    shares=("session_create", "chat:session"),
+)
 async def session_turns(session: Session) -> None:
-    """Two turns, the same conversation without a session, an overfull third turn, a streamed one, the history."""
-    session_id = await _new_session(session, "created")
-    first = await session.call("chat", "turn_1", session_id=session_id, prompt=FACT, **SMALL)
+    """Two turns, the same conversation without a session, an overfull third turn, a streamed one; another principal
+    reads, continues and deletes the session; the history."""
+    session_id, first = await begun_session(session)
     said = [_message("user", FACT), _message("assistant", first.facts["text"].value)]
     await session.call("chat", "turn_2", session_id=session_id, prompt=FOLLOW_UP, **SMALL)
     follow_up = _message("user", FOLLOW_UP)
@@ -40,27 +48,35 @@ async def session_turns(session: Session) -> None:
             "chat", "overfull", session_id=session_id, prompt=FOLLOW_UP, context_policy=limit, **SMALL
         )
     await session.call("chat_stream", "streamed", session_id=session_id, prompt=FOLLOW_UP, **SMALL)
+    if session.has_key("other"):
+        other: dict[str, Any] = {"principal": "other", "session_id": session_id}
+        await session.call("session", "other:read", **other)
+        await session.call("chat", "other:continue", prompt=INTRUDING, **other, **SMALL)
+        await session.call("session_delete", "other:delete", **other)
     await session.call("session", "history", session_id=session_id)
 
 
-@probe(calls=5, operations=SESSIONS, tokens=100)
-async def session_of_another(session: Session) -> None:
-    """Another principal reads, continues and deletes a session; then its owner looks."""
-    session.need_key("other")
-    session_id = await _new_session(session, "created")
-    await session.call("session", "other:read", principal="other", session_id=session_id)
-    await session.call(
-        "chat", "other:continue", principal="other", session_id=session_id, prompt=FOLLOW_UP, **SMALL
-    )
-    await session.call("session_delete", "other:delete", principal="other", session_id=session_id)
-    await session.call("session", "owner", session_id=session_id)
+async def begun_session(session: Session) -> tuple[str, Reading]:
+    """The id of a session, and the answer in its first turn; shared by the probes that add to it."""
+    session_id = session_of(await session.shared("session_create", "created"))
+    return session_id, await session.shared("chat", "turn_1", session_id=session_id, prompt=FACT, **SMALL)
 
 
-@probe(calls=8, operations=SESSIONS, tokens=150)
+@probe(calls=10, operations=SESSIONS, tokens=270)
 async def session_end(session: Session) -> None:
-    """A session that was deleted, one that never was, and one that has expired."""
-    session_id = await _new_session(session, "created")
-    await session.call("chat", "turn", session_id=session_id, prompt=FOLLOW_UP, **SMALL)
+    """Two turns of one session at the same time, slow enough to overlap, and the history; then a session that was
+    deleted, one that never was, and one that has expired."""
+    session_id = session_of(await session.call("session_create", "created"))
+    slow = session.dialect.provocations.get("slow_tokens", {})
+    await asyncio.gather(
+        *(
+            session.call(
+                "chat", f"turn:{name}", session_id=session_id, prompt=f"I am {name}.", **SMALL, **slow
+            )
+            for name in ("Ann", "Ben")
+        )
+    )
+    await session.call("session", "history", session_id=session_id)
     await session.call("session_delete", "deleted", session_id=session_id)
     await session.call("session", "deleted:read", session_id=session_id)
     await session.call("chat", "deleted:continue", session_id=session_id, prompt=FOLLOW_UP, **SMALL)
@@ -76,23 +92,7 @@ async def session_end(session: Session) -> None:
     await session.call("chat", "expired", session_id=brief.body.get("session_id"), prompt=FOLLOW_UP, **SMALL)
 
 
-@probe(calls=4, operations=SESSIONS, tokens=120)
-async def session_race(session: Session) -> None:
-    """Two turns of one session at the same time, slow enough to overlap; then the history."""
-    session_id = await _new_session(session, "created")
-    slow = session.dialect.provocations.get("slow_tokens", {})
-    await asyncio.gather(
-        *(
-            session.call(
-                "chat", f"turn:{name}", session_id=session_id, prompt=f"I am {name}.", **SMALL, **slow
-            )
-            for name in ("Ann", "Ben")
-        )
-    )
-    await session.call("session", "history", session_id=session_id)
-
-
-@probe(calls=4, operations=("chat", "session_create"), tokens=900)
+@probe(calls=4, operations=("chat", "session_create"), tokens=900, shares=("capabilities",))
 async def context_cut(session: Session) -> None:
     """A conversation with a long system text: whole, only its ends, and cut to one token less than the whole.
 
@@ -114,13 +114,27 @@ async def context_cut(session: Session) -> None:
     tokens = whole.facts["usage.input"].value
     if not isinstance(tokens, int):
         raise ProbeSkipped("the answers do not tell their input tokens")
+    offered = await _strategies(session)
     for role, strategy in (("truncated", "truncate_oldest"), ("summarized", "summarize")):
+        if offered is not None and strategy not in offered:
+            session.notes[role] = f"the capabilities list no strategy {strategy}"
+            continue
         policy = {"strategy": strategy, "max_input_tokens": tokens - 1}
         await session.call("chat", role, messages=[system, *middle, last], context_policy=policy, **SMALL)
 
 
-async def _new_session(session: Session, role: str) -> str:
-    created = await session.call("session_create", role)
+async def _strategies(session: Session) -> list[Any] | None:
+    """What the target does with an overfull conversation, by its own word; None if it has none."""
+    if "capabilities" not in session.dialect.operations:
+        return None
+    found: Any = (await session.capabilities()).body
+    for name in ("capabilities", "context", "strategies"):
+        found = found.get(name) if isinstance(found, dict) else None
+    return found if isinstance(found, list) else None
+
+
+def session_of(created: Reading) -> str:
+    """The id of a session that was made; without one the probe ends."""
     session_id = created.body.get("session_id") if isinstance(created.body, dict) else None
     if not isinstance(session_id, str):
         raise ProbeSkipped(f"no session could be made: status {created.status}")

@@ -6,35 +6,41 @@ What reads levels or exhausts limits is phase 2, alone on its key.
 from __future__ import annotations
 
 import asyncio
-import secrets
 from typing import Any
 
 import http_sf
 
+from conformance.probes.context import begun_session
+from conformance.probes.shared import non_ascii, unicode_stream
+from conformance.probes.streaming import after_events
 from conformance.reading import Reading
 from conformance.registry import probe
 from conformance.session import ProbeSkipped, Session
 
 SYSTEM = "You answer questions about a small harbour. Be exact, be brief, and say so when you do not know."
-QUESTION = "Which boats left this morning, and when will they be back?"
 USAGE_WAITS = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Seconds between looks at the usage, until both answers are found: the contract allows a minute."""
 
 BUDGET_CALLS = 8
 LARGEST_CONCURRENCY = 4
+SOME = 4
+"""Events after which a stream is hung up on: by then all have begun, and none has ended."""
+
 LEAST_BUDGET = 100
 """Millionths that a budget must have left before the concurrency of its key is tried."""
 LONGEST_WAIT = 20.0
 
 
-@probe(calls=5, operations=("chat", "estimate", "session_create"), phase=2, tokens=200)
+@probe(
+    calls=3,
+    operations=("chat", "estimate", "session_create"),
+    phase=2,
+    tokens=200,
+    shares=("session_create", "chat:session"),
+)
 async def estimation(session: Session) -> None:
-    """A request with system text and history: estimated twice, then sent."""
-    created = await session.call("session_create", "created")
-    session_id = created.body.get("session_id") if isinstance(created.body, dict) else None
-    if not isinstance(session_id, str):
-        raise ProbeSkipped(f"no session could be made: status {created.status}")
-    await session.call("chat", "turn_1", session_id=session_id, prompt=QUESTION, max_output_tokens=12)
+    """A request with system text, in a session with a history: estimated twice, then sent."""
+    session_id, _ = await begun_session(session)
     same: dict[str, Any] = {
         "session_id": session_id,
         "system": SYSTEM,
@@ -46,14 +52,17 @@ async def estimation(session: Session) -> None:
     await session.call("chat", "real", **same)
 
 
-@probe(calls=5 + len(USAGE_WAITS), operations=("chat", "chat_stream", "usage"), tokens=100)
+@probe(
+    calls=2 + len(USAGE_WAITS),
+    operations=("chat", "chat_stream", "usage"),
+    tokens=100,
+    shares=("chat:non_ascii", "chat_stream:unicode"),
+)
 async def usage_of_trace(session: Session) -> None:
     """One plain and one streamed answer under a trace of our own, then its usage as two principals see it."""
-    trace_id = secrets.token_hex(16)
-    parent = {"traceparent": f"00-{trace_id}-{secrets.token_hex(8)}-01"}
-    small: dict[str, Any] = {"prompt": "Say yes.", "max_output_tokens": 6, "headers": parent}
-    await session.call("chat", "plain", **small)
-    await session.call("chat_stream", "streamed", **small)
+    trace_id = session.mark
+    await non_ascii(session, "plain")
+    await unicode_stream(session, "streamed")
     for wait in (*USAGE_WAITS, None):
         seen = await session.call("usage", "usage", trace_id=trace_id)
         listed = seen.body.get("data") if isinstance(seen.body, dict) else None
@@ -64,9 +73,9 @@ async def usage_of_trace(session: Session) -> None:
         await session.call("usage", "usage_of_other", principal="other", trace_id=trace_id)
 
 
-@probe(calls=LARGEST_CONCURRENCY * 2 + 5, operations=("chat", "chat_stream", "models", "errors"), phase=2)
+@probe(calls=LARGEST_CONCURRENCY + 5, operations=("chat", "chat_stream", "models", "errors"), phase=2)
 async def concurrent_streams(session: Session) -> None:
-    """One stream more than the budget key may have at once; then as many as it may, all hung up; then one call."""
+    """One stream more than the budget key may have at once, all hung up on after some events; then one call."""
     session.need_key("budget")
     slow = session.need_provocation("slow_tokens")
     level = await session.call("models", "level", principal="budget")
@@ -78,10 +87,12 @@ async def concurrent_streams(session: Session) -> None:
         raise ProbeSkipped("the answers to the budget key advertise no policy 'concurrent'")
     if limit > LARGEST_CONCURRENCY:
         raise ProbeSkipped(f"{limit} concurrent requests are too many to try")
-    stream: dict[str, Any] = {"principal": "budget", "prompt": "Hi", "max_output_tokens": 4, **slow}
-    await asyncio.gather(*(session.call("chat_stream", "beside", **stream) for _ in range(limit + 1)))
+    stream: dict[str, Any] = {"principal": "budget", "prompt": "Hi", "max_output_tokens": 8, **slow}
     await asyncio.gather(
-        *(session.call("chat_stream", "left", hang_up=_at_once, **stream) for _ in range(limit))
+        *(
+            session.call("chat_stream", "beside", hang_up=after_events(SOME), **stream)
+            for _ in range(limit + 1)
+        )
     )
     for wait in (0.5, 1.0, 0.0):
         freed = await session.call("chat", "freed", principal="budget", prompt="Hi", max_output_tokens=1)
@@ -100,10 +111,6 @@ async def cost_burst(session: Session) -> None:
         if spent.status != 200:
             await session.call("chat", "still", **spend)
             return
-
-
-def _at_once(body: bytes) -> bool:
-    return b"\n\n" in body
 
 
 def _level(reading: Reading, policy: str, parameter: str, field: str = "RateLimit") -> int | None:

@@ -15,17 +15,17 @@ LARGEST_WINDOW = 16_384
 """Tokens. Overflowing a larger window costs the tester too much to do it unasked."""
 
 PROVOKED = ("content_filter_input", "content_filter_output", "model_timeout", "overloaded", "tool_failure")
+RETRYABLE = ("model_timeout", "overloaded")
+"""Of those, what clients send again; the answers are shared."""
 
 
-@probe(calls=1, tokens=60)
+@probe(calls=0, tokens=60, shares=("chat:unknown_model",))
 async def unknown_model(session: Session) -> None:
     """A chat request that names a model which does not exist."""
-    await session.call(
-        "chat", "unknown_model", prompt=_canary("Hello"), max_output_tokens=8, model=UNKNOWN_MODEL
-    )
+    await session.shared("chat", "unknown_model", **_unknown_model())
 
 
-@probe(calls=4, tokens=20_000, vendor_calls=2)
+@probe(calls=3, tokens=20_000, vendor_calls=1, shares=("models",))
 async def context_window(session: Session) -> None:
     """1.2 times the smallest published window; on the contract also just under and just over it.
 
@@ -52,35 +52,53 @@ async def context_window(session: Session) -> None:
         )
 
 
-@probe(calls=len(PROVOKED) + 1, tokens=400, provocations=PROVOKED)
+@probe(
+    calls=len(PROVOKED) + 1 - len(RETRYABLE),
+    tokens=400,
+    provocations=PROVOKED,
+    shares=("chat:model_timeout", "chat:overloaded"),
+)
 async def provoked_errors(session: Session) -> None:
     """Each failure for which the dialect or the target declares a provocation."""
     declared = [n for n in PROVOKED if n in session.dialect.provocations]
     for name in declared:
-        await session.call("chat", name, **_provoked(session, name))
+        if name in RETRYABLE:
+            await provoke(session, name, name)
+        else:
+            await session.call("chat", name, **provoked(session, name))
     if "content_filter_output" in declared and "chat_stream" in session.dialect.operations:
         await session.call(
-            "chat_stream", "content_filter_output.stream", **_provoked(session, "content_filter_output")
+            "chat_stream", "content_filter_output.stream", **provoked(session, "content_filter_output")
         )
 
 
-@probe(calls=4, operations=("chat", "errors"), tokens=0)
+@probe(calls=2, operations=("chat", "errors"), tokens=0, shares=("chat:unknown_model", "errors"))
 async def error_forms(session: Session) -> None:
     """One error as JSON and as problem+json, the published catalogue, and the page an error points to."""
-    same: Mapping[str, Any] = {"prompt": _canary("Hello"), "max_output_tokens": 8, "model": UNKNOWN_MODEL}
-    plain = await session.call("chat", "plain", **same)
+    same = _unknown_model()
+    plain = await session.shared("chat", "plain", **same)
     await session.call("chat", "problem", headers={"Accept": "application/problem+json"}, **same)
-    await session.call("errors", "catalogue")
+    await session.shared("errors", "catalogue", principal="none")
     page, base = plain.error.docs_url.value, session.target.base_url.rstrip("/")
     if isinstance(page, str) and page.startswith(base + "/"):
         await session.raw("GET", page[len(base) :], "docs_page", principal="none")
+
+
+async def provoke(session: Session, name: str, role: str) -> Reading:
+    """A retryable failure, provoked once a run, under a key of the run where the dialect has keys."""
+    key = session.run_key(name)
+    return await session.shared("chat", role, provoked=True, idempotency_key=key, **provoked(session, name))
+
+
+def _unknown_model() -> Mapping[str, Any]:
+    return {"prompt": _canary("Hello"), "max_output_tokens": 8, "model": UNKNOWN_MODEL}
 
 
 def _canary(text: str) -> str:
     return f"{text} {CANARY}"
 
 
-def _provoked(session: Session, name: str) -> dict[str, Any]:
+def provoked(session: Session, name: str) -> dict[str, Any]:
     return {
         "prompt": _canary("Tell me a story about"),
         "max_output_tokens": 32,
@@ -94,7 +112,7 @@ async def _window(session: Session) -> tuple[str | None, int]:
         return declared.get("model", session.target.model), declared["context_window"]
     if "models" not in session.dialect.operations:
         raise ProbeSkipped("no model tells its context window: declare a provocation context_overflow")
-    listed = await session.call("models", "models")
+    listed = await session.models()
     found = sorted(windows(listed).items(), key=lambda item: item[1])
     if not found:
         raise ProbeSkipped("no model tells its context window: declare a provocation context_overflow")

@@ -28,10 +28,19 @@ OPEN = ("queued", "processing", "requires_action")
 UNKNOWN_JOB = "job_00000000000000000000000000000000"
 JOBS = ("submit_job", "get_job")
 
+SOON = 0.3
+"""Seconds before the first poll of a job that does not take long."""
+
 INTERVAL = 0.2
-"""Seconds between two polls. More often than Retry-After asks, but never many times: the trace is the evidence."""
+LONGEST_INTERVAL = 2.0
+"""Seconds between two polls: what Retry-After asks, within these bounds."""
 
 POLLS = 14
+ENDINGS = ("failing_job", "job_misses_deadline")
+ENDING = tuple(f"submit_job:{name}" for name in ENDINGS)
+FORGOTTEN_AFTER = 1.5
+"""Seconds after which a job that is kept for a moment should be gone."""
+
 LOOKS = 5
 """At a job that ought to have ended soon."""
 
@@ -42,7 +51,7 @@ LONGEST_CANCEL = 5.0
 
 @probe(calls=POLLS + 7, operations=JOBS, tokens=300)
 async def job_run(session: Session) -> None:
-    """A job submitted, followed by polling and by its events at once, and asked about after its end."""
+    """A job submitted, looked at, followed by its events or by polling, and asked about after its end."""
     key, slow = f"aiconform-{uuid4().hex}", session.dialect.provocations.get("slow_job", {})
     wanted: dict[str, Any] = {"document": DOCUMENT, "idempotency_key": key, **slow}
     submitted = await session.call("submit_job", "submitted", **wanted)
@@ -51,10 +60,8 @@ async def job_run(session: Session) -> None:
     if path is not None:
         await session.raw("GET", path, "located")
     has_events = "job_events" in session.dialect.operations
-    events, last = await asyncio.gather(
-        session.call("job_events", "events", job_id=job) if has_events else _nothing(),
-        _poll(session, job, "poll", lambda status: status not in OPEN, POLLS),
-    )
+    events = await session.call("job_events", "events", job_id=job) if has_events else None
+    last = await _poll(session, job, "poll", lambda status: status not in OPEN, POLLS)
     await session.call("submit_job", "resubmitted", **wanted)
     tag = last.header("etag")
     if tag:
@@ -67,12 +74,23 @@ async def job_run(session: Session) -> None:
         await session.call("cancel_job", "cancel_ended", job_id=job)
 
 
-@probe(calls=5 + LOOKS + 4, operations=(*JOBS, "cancel_job"), tokens=200)
+@probe(calls=13 + LOOKS, operations=(*JOBS, "cancel_job"), tokens=200, shares=("capabilities",))
 async def job_cancelled(session: Session) -> None:
-    """A long job cancelled while it runs, twice; and looked at again once it could have gone on."""
-    endless = session.need_provocation("endless_job")
+    """A long job, first in the hands of another principal; then cancelled while it runs, twice; and looked at again
+    once it could have gone on."""
+    endless = session.dialect.provocations.get("endless_job", {})
+    if not session.has_key("other"):
+        session.need_provocation("endless_job")
     job = _job_id(await session.call("submit_job", "submitted", document=DOCUMENT, **endless))
+    if session.has_key("other"):
+        await session.call("get_job", "foreign_get", principal="other", job_id=job)
+        await session.call("cancel_job", "foreign_cancel", principal="other", job_id=job)
+        if "job_events" in session.dialect.operations:
+            await session.call("job_events", "foreign_events", principal="other", job_id=job)
     await _poll(session, job, "before", lambda status: status != "queued", 4)
+    if not endless:
+        await session.call("cancel_job", "owner_cancel", job_id=job)
+        session.need_provocation("endless_job")
     await session.call("cancel_job", "cancel", job_id=job)
     await session.call("cancel_job", "cancel_again", job_id=job)
     declared = session.notes["cancel_seconds"] = await _cancel_seconds(session)
@@ -87,16 +105,17 @@ async def job_cancelled(session: Session) -> None:
         await session.call("get_job", "later", job_id=job)
 
 
-@probe(calls=2 * (1 + POLLS), operations=JOBS, tokens=200)
+@probe(calls=2 * POLLS, operations=JOBS, tokens=200, shares=ENDING)
 async def job_ends(session: Session) -> None:
     """A job that fails, and one that misses its deadline."""
-    names = [n for n in ("failing_job", "job_misses_deadline") if n in session.dialect.provocations]
+    names = [n for n in ENDINGS if n in session.dialect.provocations]
     if not names:
         session.need_provocation("failing_job")
 
     async def one(name: str) -> None:
         provoked = session.dialect.provocations[name]
-        submitted = await session.call("submit_job", f"{name}.submitted", document=DOCUMENT, **provoked)
+        submitted = await session.shared("submit_job", f"{name}.submitted", document=DOCUMENT, **provoked)
+        await asyncio.sleep(SOON)
         await _poll(session, _job_id(submitted), f"{name}.poll", lambda status: status not in OPEN, POLLS)
 
     await asyncio.gather(*(one(name) for name in names))
@@ -107,6 +126,7 @@ async def job_waits(session: Session) -> None:
     """A job that waits for an approval: a wrong one, then the right one, then to its end."""
     waiting = session.need_provocation("job_needs_approval")
     job = _job_id(await session.call("submit_job", "submitted", document=DOCUMENT, **waiting))
+    await asyncio.sleep(SOON)
     last = await _poll(session, job, "poll", lambda s: s not in ("queued", "processing"), 3)
     action = last.body.get("required_action") if isinstance(last.body, dict) else None
     known = action.get("id") if isinstance(action, dict) else None
@@ -114,17 +134,24 @@ async def job_waits(session: Session) -> None:
         raise ProbeSkipped("the job did not come to wait for an action with an id")
     await session.call("job_action", "wrong", job_id=job, action_id="act_none", decision="approve")
     await session.call("job_action", "approved", job_id=job, action_id=known, decision="approve")
+    await asyncio.sleep(SOON)
     await _poll(session, job, "poll", lambda status: status not in OPEN, 8)
 
 
-@probe(calls=2 + LOOKS, operations=JOBS, tokens=100)
+@probe(calls=1 + LOOKS, operations=JOBS, tokens=100)
 async def job_forgotten(session: Session) -> None:
-    """A job whose result is kept for a moment only, asked for a second after its end was seen."""
+    """A job whose result is kept for a moment only, asked for when it should be forgotten, and, as long as it is shown,
+    again a second after its end was seen."""
     brief = session.need_provocation("job_soon_forgotten")
     job = _job_id(await session.call("submit_job", "submitted", document=DOCUMENT, **brief))
-    await _poll(session, job, "kept", lambda status: status not in OPEN, LOOKS)
-    await asyncio.sleep(1)
-    await session.call("get_job", "forgotten", job_id=job)
+    await asyncio.sleep(FORGOTTEN_AFTER)
+    ended = False
+    for _ in range(LOOKS):
+        reading = await session.call("get_job", "forgotten", job_id=job)
+        if ended or not reading.ok:
+            return
+        ended = reading.facts["job.status"].value not in OPEN
+        await asyncio.sleep(1)
 
 
 @probe(calls=3, operations=JOBS, tokens=0)
@@ -135,41 +162,39 @@ async def job_refused(session: Session) -> None:
     await session.call("get_job", "unknown", job_id=UNKNOWN_JOB)
 
 
-@probe(calls=6, operations=(*JOBS, "cancel_job"), tokens=100)
-async def job_foreign(session: Session) -> None:
-    """A job of one principal in the hands of another, and what its owner sees afterwards."""
-    session.need_key("other")
-    slow = session.dialect.provocations.get("endless_job", {})
-    job = _job_id(await session.call("submit_job", "submitted", document=DOCUMENT, **slow))
-    await session.call("get_job", "foreign_get", principal="other", job_id=job)
-    await session.call("cancel_job", "foreign_cancel", principal="other", job_id=job)
-    if "job_events" in session.dialect.operations:
-        await session.call("job_events", "foreign_events", principal="other", job_id=job)
-    await session.call("get_job", "owner", job_id=job)
-    await session.call("cancel_job", "owner_cancel", job_id=job)
-
-
-LISTED = 3
+LISTED = 2
 PAGES = 8
 
 
-@probe(calls=LISTED + PAGES + 5, operations=("submit_job", "list_jobs"), tokens=100)
+@probe(calls=PAGES + 5, operations=("submit_job", "list_jobs"), tokens=100, shares=ENDING)
 async def job_list(session: Session) -> None:
-    """Three jobs, listed in pages of two until all are found; a filter; and a limit and a cursor that are wrong."""
-    posted = [await session.call("submit_job", "posted", document="Thanks.") for _ in range(LISTED)]
+    """Two jobs, those of ``job_ends`` where they can be had, listed in pages until both are found; a filter; and a
+    limit and a cursor that are wrong.
+
+    A page holds half of what there is, so that there are two or three.
+    """
+    declared = [session.dialect.provocations[n] for n in ENDINGS if n in session.dialect.provocations]
+    posted = [
+        await session.shared("submit_job", f"posted_{n}", document=DOCUMENT, **provoked)
+        for n, provoked in enumerate(declared)
+    ]
+    while len(posted) < LISTED:
+        posted.append(await session.call("submit_job", f"posted_{len(posted)}", document="Thanks."))
     wanted = {_job_id(reading) for reading in posted}
-    cursor: str | None = None
+    end = await session.call("list_jobs", "end", limit=100)
+    cursor = end.body.get("next_cursor") if isinstance(end.body, dict) else None
+    if isinstance(cursor, str):
+        await session.call("list_jobs", "beyond", limit=100, cursor=cursor)
+    newest = listed(end)
+    deepest = max((newest.index(job) for job in wanted if job in newest), default=1)
+    limit, cursor = max(1, (deepest + 1) // 2), None
     for _ in range(PAGES):
-        page = await session.call("list_jobs", "page", limit=2, cursor=cursor)
+        page = await session.call("list_jobs", "page", limit=limit, cursor=cursor)
         body = page.body if isinstance(page.body, dict) else {}
         wanted -= set(listed(page))
         cursor = body.get("next_cursor")
         if not isinstance(cursor, str) or not wanted:
             break
-    end = await session.call("list_jobs", "end", limit=100)
-    cursor = end.body.get("next_cursor") if isinstance(end.body, dict) else None
-    if isinstance(cursor, str):
-        await session.call("list_jobs", "beyond", limit=100, cursor=cursor)
     await session.call("list_jobs", "filtered", limit=5, status="complete")
     await session.call("list_jobs", "limit_too_large", limit=1_000_000)
     await session.call("list_jobs", "cursor_unknown", cursor="no-such-cursor")
@@ -182,6 +207,7 @@ async def respond_async(session: Session) -> None:
         "classify", "preferred", text="Where is my parcel?", headers={"Prefer": "respond-async"}
     )
     if answer.status == 202:
+        await asyncio.sleep(SOON)
         await _poll(session, _job_id(answer), "poll", lambda status: status not in OPEN, 3)
 
 
@@ -203,13 +229,15 @@ def listed(page: Reading) -> list[str]:
 
 
 async def _poll(session: Session, job: str, role: str, enough: Callable[[str], bool], most: int) -> Reading:
-    """Ask for a job until its status is enough, but only so often."""
+    """Ask for a job until its status is enough, but only so often, and as seldom as it asks."""
     while True:
         reading = await session.call("get_job", role, job_id=job)
         most -= 1
         if most == 0 or not reading.ok or enough(str(reading.facts["job.status"].value)):
             return reading
-        await asyncio.sleep(INTERVAL)
+        asked = reading.facts["retry_after"].value
+        wait = float(asked) if isinstance(asked, int | float) else INTERVAL
+        await asyncio.sleep(min(max(wait, INTERVAL), LONGEST_INTERVAL))
 
 
 def _job_id(submitted: Reading) -> str:
@@ -228,7 +256,3 @@ def _path(session: Session, location: str | None) -> str | None:
     inside = found[:2] == base[:2] and found.path.startswith(f"{base.path}/") and "/../" not in found.path
     query = f"?{found.query}" if found.query else ""
     return found.path.removeprefix(base.path) + query if inside else None
-
-
-async def _nothing() -> None:
-    return None

@@ -14,11 +14,19 @@ from conformance.session import ProbeSkipped, Session
 from conformance.target import OAuth
 
 FORM = "application/x-www-form-urlencoded"
+TOKENS = ("authorization_server:token", "authorization_server:metadata")
+"""What the probes of tokens share: one that was issued, and the metadata of the server."""
+
 SERVER_METADATA = "/.well-known/oauth-authorization-server"
 
 
 async def ask(
-    session: Session, role: str, client: tuple[str, str], form: Mapping[str, str] | None = None
+    session: Session,
+    role: str,
+    client: tuple[str, str],
+    form: Mapping[str, str] | None = None,
+    *,
+    shared: bool = False,
 ) -> Reading:
     """A token request by client credentials; client id and secret go into the header (RFC 6749 section 2.3.1)."""
     coded = base64.b64encode(":".join(quote_plus(text) for text in client).encode()).decode()
@@ -28,6 +36,7 @@ async def ask(
         role,
         headers={"Authorization": f"Basic {coded}", "Content-Type": FORM, "Accept": "application/json"},
         body=urlencode({"grant_type": "client_credentials", **(form or {})}).encode(),
+        shared=shared,
     )
 
 
@@ -80,7 +89,7 @@ async def server_metadata(session: Session, issuer: str) -> Mapping[str, Any]:
     path = named.path.rstrip("/") if named.netloc == endpoint.netloc else ""
     origin = f"{endpoint.scheme}://{endpoint.netloc}"
     for place in (f"{SERVER_METADATA}{path}", f"{path}/.well-known/openid-configuration"):
-        reading = await session.fetch("GET", origin + place, "server_metadata")
+        reading = await session.fetch("GET", origin + place, "server_metadata", shared=True)
         if reading.ok and isinstance(reading.body, dict):
             return reading.body
     return {}

@@ -8,10 +8,10 @@ from conformance.session import Session
 UNKNOWN_SCENARIO = "aiconform_no_such_scenario"
 
 
-@probe(calls=2, operations=("chat", "capabilities"), tokens=20)
+@probe(calls=1, operations=("chat", "capabilities"), tokens=20, shares=("capabilities",))
 async def sandbox(session: Session) -> None:
     """The declared scenarios, and a request for another one."""
-    await session.call("capabilities", "capabilities")
+    await session.capabilities()
     await session.call(
         "chat",
         "unknown_scenario",

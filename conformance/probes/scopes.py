@@ -8,20 +8,19 @@ from typing import Any
 from conformance.registry import probe
 from conformance.session import ProbeSkipped, Session
 
-MODELS_TRIED = 4
 NAMES_TRIED = 2
 
 
-@probe(calls=3 + MODELS_TRIED * NAMES_TRIED, operations=("models", "me", "classify"), tokens=120)
+@probe(calls=2 + 2 * NAMES_TRIED, operations=("models", "me", "classify"), tokens=120, shares=("models",))
 async def narrow_key(session: Session) -> None:
-    """Who the narrow key is, and each of the first models asked for with it by id and by alias."""
+    """Who the narrow key is, and a model that it may use and one that it may not, by id and by alias."""
     if session.dialect.name != "contract":
         raise ProbeSkipped("only the contract says which right an operation needs")
     session.need_key("narrow")
-    listed = await session.call("models", "models")
-    await session.call("me", "me", principal="narrow")
+    listed = await session.models()
+    me = await session.call("me", "me", principal="narrow")
     await session.call("models", "list", principal="narrow")
-    names = _names(listed.body)
+    names = _one_of_each(_names(listed.body), me.body)
     session.notes["models"] = names
     await asyncio.gather(
         *(
@@ -42,12 +41,20 @@ async def caller(session: Session) -> None:
     await session.call("me", "me")
 
 
+def _one_of_each(names: list[list[str]], me: Any) -> list[list[str]]:
+    """The first model that some scope of the caller names, and the first that none does."""
+    scopes = me.get("scopes") if isinstance(me, dict) else None
+    told = [s for s in scopes if isinstance(s, str)] if isinstance(scopes, list) else []
+    named = [group for group in names if any(f":{name}:" in scope for scope in told for name in group)]
+    return [*named[:1], *[group for group in names if group not in named][:1]]
+
+
 def _names(body: Any) -> list[list[str]]:
-    """Id and first alias of each of the first models."""
+    """Id and first alias of each model."""
     data = body.get("data") if isinstance(body, dict) else None
     models = [m for m in data if isinstance(m, dict)] if isinstance(data, list) else []
     names = []
-    for model in models[:MODELS_TRIED]:
+    for model in models:
         aliases = model.get("aliases")
         listed = [model.get("id"), *(aliases if isinstance(aliases, list) else ())]
         names.append([name for name in listed if isinstance(name, str)][:NAMES_TRIED])

@@ -10,13 +10,18 @@ from conformance.session import Session
 PUBLIC = ("description", "capabilities", "errors", "health")
 
 
-@probe(calls=len(PUBLIC) + 2, operations=("description", "capabilities"), tokens=0)
+@probe(
+    calls=1,
+    operations=("description", "capabilities"),
+    tokens=0,
+    shares=("models", "model", "capabilities", "description", "errors"),
+)
 async def self_description(session: Session) -> None:
     """The public documents, read without a key; the model list and its first model, read with one."""
     offered = [operation for operation in PUBLIC if operation in session.dialect.operations]
-    await asyncio.gather(*(session.call(op, f"public:{op}", principal="none") for op in offered))
+    await asyncio.gather(*(session.shared(op, f"public:{op}", principal="none") for op in offered))
     if "models" not in session.dialect.operations:
         return
-    listed = await session.call("models", "models")
+    listed = await session.models()
     if listed.models and "model" in session.dialect.operations:
-        await session.call("model", "model", model=listed.models[0].id)
+        await session.shared("model", "model", model=listed.models[0].id)

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
+from conformance.probes.shared import unicode_stream
 from conformance.probes.streaming import counting, slowed
 from conformance.registry import probe
 from conformance.session import Session
@@ -22,14 +23,13 @@ LARGEST_MESSAGE = 2 * 1024 * 1024
 """Bytes; a larger limit is not tried out."""
 
 MOST_REQUESTS = 12
-LONGEST_WAIT = 10.0
 
 
-@probe(calls=2, operations=("chat_socket", "chat_stream"), tokens=300)
+@probe(calls=1, operations=("chat_socket", "chat_stream"), tokens=300, shares=("chat_stream:unicode",))
 async def socket_talk(session: Session) -> None:
     """One connection: an answer, messages that are wrong, an answer again, one key twice, a ping, the close.
 
-    The first request is also sent as a stream over HTTP.
+    A stream over HTTP to compare its events with.
     """
     asked: dict[str, Any] = {"prompt": "Repeat exactly: one two three", "max_output_tokens": 16}
     key = secrets.token_hex(12)
@@ -56,7 +56,7 @@ async def socket_talk(session: Session) -> None:
         await talk.close(1000)
 
     await session.socket("talk", script, message_id="first", **asked)
-    await session.call("chat_stream", "twin", **asked)
+    await unicode_stream(session, "twin")
 
 
 @probe(calls=1, operations=("chat_socket",), tokens=500)
@@ -88,7 +88,7 @@ async def socket_cancel(session: Session) -> None:
     )
 
 
-@probe(calls=5, operations=("chat_socket", "capabilities"), tokens=0)
+@probe(calls=4, operations=("chat_socket", "capabilities"), tokens=0, shares=("capabilities",))
 async def socket_refusals(session: Session) -> None:
     """Upgrades without a key, with a wrong one, with an unknown subprotocol, from a foreign page; and one message
     that is too big."""
@@ -99,6 +99,9 @@ async def socket_refusals(session: Session) -> None:
     async def script(talk: Conversation, _message: Mapping[str, Any]) -> None:
         await talk.close(1000)
 
+    origins = about.get("origins")
+    if isinstance(origins, list) and "*" not in origins:
+        await session.socket("origin", script, headers={"Origin": FOREIGN_ORIGIN})
     await asyncio.gather(
         session.socket("no_key", script, principal="none"),
         session.socket(
@@ -108,11 +111,10 @@ async def socket_refusals(session: Session) -> None:
             headers={"Authorization": f"Bearer sk-{secrets.token_hex(20)}"},
         ),
         session.socket("subprotocol", script, headers={"Sec-WebSocket-Protocol": UNKNOWN_SUBPROTOCOL}),
-        session.socket("origin", script, headers={"Origin": FOREIGN_ORIGIN}),
     )
 
 
-@probe(calls=2, operations=("chat_socket", "capabilities"), tokens=0)
+@probe(calls=1, operations=("chat_socket", "capabilities"), tokens=0, shares=("capabilities",))
 async def socket_too_big(session: Session) -> None:
     """A message one byte larger than the server says it takes."""
     declared = await session.capabilities()
@@ -129,10 +131,8 @@ async def socket_too_big(session: Session) -> None:
     await session.socket("too_big", script)
 
 
-@probe(calls=2, operations=("chat_socket",), phase=2, tokens=200)
-async def socket_limited(session: Session) -> None:
+async def exhaust_by_socket(session: Session, role: str) -> None:
     """More messages than the limited key may send, on one connection."""
-    session.need_key("limited")
 
     async def script(talk: Conversation, message: Mapping[str, Any]) -> None:
         for n in range(MOST_REQUESTS):
@@ -143,12 +143,7 @@ async def socket_limited(session: Session) -> None:
         await talk.close(1000)
 
     asked: dict[str, Any] = {"prompt": "Say yes.", "max_output_tokens": 2}
-    opened = await session.socket("limited", script, principal="limited", message_id="m0", **asked)
-    wait = opened.facts["retry_after"]
-    if opened.status == 429 and wait and 0 < wait.value <= LONGEST_WAIT:
-        # The probes before this one have used the limit up.
-        await asyncio.sleep(wait.value)
-        await session.socket("limited", script, principal="limited", message_id="m0", **asked)
+    await session.socket(role, script, principal="limited", message_id="m0", **asked)
 
 
 def is_error(event: Mapping[str, Any]) -> bool:

@@ -6,14 +6,13 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from conformance.probes.shared import POSTED, unicode_stream
 from conformance.reading import Reading
 from conformance.registry import probe
 from conformance.session import HangUp, ProbeSkipped, Session
 
 TWIN_PROMPT = "Name the three primary colours, one per line, and nothing else."
-UNICODE_TEXT = "日本語のテスト：雪と桜が好きです。🎉👩🏽‍🚀🇯🇵 Größe, naïve, 10 €"
 LARGE_WORD = "x" * 262_144
-MARKER = "quillwort-7731"
 DEFAULT_KEEP_ALIVE = 10.0
 """Seconds of silence after which the contract's keep-alive is due, unless the target declares others."""
 
@@ -54,12 +53,10 @@ async def stream_pace(session: Session) -> None:
     )
 
 
-@probe(calls=1, operations=("chat_stream",), tokens=250)
+@probe(calls=0, operations=("chat_stream",), tokens=250, shares=("chat_stream:unicode",))
 async def stream_unicode(session: Session) -> None:
     """Japanese, emoji of several code points and accents, to be given back."""
-    await session.call(
-        "chat_stream", "unicode", prompt=f"Repeat exactly: {UNICODE_TEXT}", max_output_tokens=160
-    )
+    await unicode_stream(session, "unicode")
 
 
 @probe(calls=2, operations=("chat_stream",), tokens=40)
@@ -91,7 +88,13 @@ async def stream_fault(session: Session) -> None:
     )
 
 
-@probe(calls=2, operations=("chat_stream", "capabilities"), tokens=60, provocations=("slow_first_token",))
+@probe(
+    calls=1,
+    operations=("chat_stream", "capabilities"),
+    tokens=60,
+    provocations=("slow_first_token",),
+    shares=("capabilities",),
+)
 async def stream_silent(session: Session) -> None:
     """A stream whose first token comes only after a keep-alive has become due."""
     slow = session.need_provocation("slow_first_token")
@@ -150,12 +153,10 @@ async def stream_not_accepted(session: Session) -> None:
     )
 
 
-@probe(calls=4, operations=("chat_deferred", "turn_stream"), tokens=120)
+@probe(calls=3, operations=("chat_deferred", "turn_stream"), tokens=120, shares=("chat_deferred",))
 async def turn_streams(session: Session) -> None:
     """A turn posted with a marker word, then its stream without credentials, and twice with them."""
-    posted = await session.call(
-        "chat_deferred", "posted", prompt=f"Say something about {MARKER}.", max_output_tokens=32
-    )
+    posted = await session.shared("chat_deferred", "posted", **POSTED)
     body = posted.body if isinstance(posted.body, dict) else {}
     turn = body.get("turn_id")
     if not isinstance(turn, str):

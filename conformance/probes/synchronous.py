@@ -4,25 +4,43 @@ from __future__ import annotations
 
 import asyncio
 
+from conformance.probes.errors import provoke
+from conformance.reading import Reading
 from conformance.registry import probe
 from conformance.session import Session
 
-OUTPUT_LIMIT = 5
-"""Tokens; far less than an answer to :data:`LONG_PROMPT` needs."""
+OUTPUT_LIMIT = 16
+"""Tokens; far less than an answer to :data:`LONG_PROMPT` needs, and as few as any model has to take."""
 
-LONG_PROMPT = "Count from one to one hundred in words, without any introduction."
+LONG_PROMPT = (
+    "The harbour was quiet that morning, and nobody spoke. " * 33
+    + "Count from one to one hundred in words, without any introduction."
+)
+"""Three hundred words, so that it also shows that a longer input counts more tokens."""
+
 DEGENERATE = {"empty": "", "blank": " \t\n ", "one_char": "a"}
 
 
-@probe(calls=2, operations=("chat",), tokens=80)
+@probe(calls=1, operations=("chat",), tokens=800, shares=("chat:long",))
 async def output_limit(session: Session) -> None:
     """A long answer cut short by the output limit, once plain and once streamed."""
-    calls = [session.call("chat", "plain", prompt=LONG_PROMPT, max_output_tokens=OUTPUT_LIMIT)]
+    calls = [long_input(session, "plain")]
     if "chat_stream" in session.dialect.operations:
         calls.append(
             session.call("chat_stream", "streamed", prompt=LONG_PROMPT, max_output_tokens=OUTPUT_LIMIT)
         )
     await asyncio.gather(*calls)
+
+
+@probe(calls=0, operations=("chat",), tokens=600, shares=("chat:long",))
+async def longer_input(session: Session) -> None:
+    """A prompt of three hundred words, for a short answer."""
+    await long_input(session, "long")
+
+
+async def long_input(session: Session, role: str) -> Reading:
+    """A long prompt that asks for more than the output limit; the answer is shared."""
+    return await session.shared("chat", role, prompt=LONG_PROMPT, max_output_tokens=OUTPUT_LIMIT)
 
 
 @probe(calls=6, operations=("chat",), tokens=150, vendor_calls=len(DEGENERATE))
@@ -39,8 +57,14 @@ async def degenerate_inputs(session: Session) -> None:
     await asyncio.gather(*calls)
 
 
-@probe(calls=1, operations=("chat",), tokens=60, provocations=("model_timeout",))
+@probe(
+    calls=0,
+    operations=("chat",),
+    tokens=60,
+    provocations=("model_timeout",),
+    shares=("chat:model_timeout",),
+)
 async def slow_model(session: Session) -> None:
     """A call whose model takes longer than the API may block."""
-    slow = session.need_provocation("model_timeout")
-    await session.call("chat", "slow", **{"prompt": "Say yes.", "max_output_tokens": 16, **slow})
+    session.need_provocation("model_timeout")
+    await provoke(session, "model_timeout", "slow")

@@ -8,7 +8,8 @@ import secrets
 from typing import Any
 
 from conformance.probes.jwt_forging import altered, confused, parts, unsigned
-from conformance.probes.oauth_calls import ask, own, published_key, token_of, use
+from conformance.probes.oauth_calls import TOKENS, ask, own, published_key, token_of, use
+from conformance.probes.shared import SHORT_CHAT
 from conformance.registry import probe
 from conformance.session import ProbeSkipped, Session
 
@@ -22,13 +23,13 @@ _MARGIN = 1.2
 _PLACE = re.compile(r'resource_metadata="(https?://[^"]+)"')
 
 
-@probe(calls=15, tokens=160, client=True)
+@probe(calls=12, tokens=160, client=True, shares=TOKENS)
 async def access_token(session: Session) -> None:
     """A token by client credentials, and by clients that are none; then the token used as it is, and forged."""
     client = session.need_oauth()
     wrong = secrets.token_urlsafe(24)
     issued, *_ = await asyncio.gather(
-        ask(session, "issued", own(client)),
+        ask(session, "issued", own(client), shared=True),
         ask(session, "wrong_secret", (client.client_id, wrong)),
         ask(session, "unknown_client", (f"aiconform-{secrets.token_hex(8)}", wrong)),
     )
@@ -110,14 +111,12 @@ async def bound_token(session: Session) -> None:
     await use(session.without_certificate(), "bare", token)
 
 
-@probe(calls=2, tokens=20)
+@probe(calls=1, tokens=20, shares=("chat:no_key",))
 async def resource_metadata(session: Session) -> None:
     """The metadata of the protected resource, where a challenge says that it is (RFC 9728)."""
     if session.dialect.offer("auth.oauth2").state == "detected":
         session.need_oauth()
-    refused = await session.call(
-        "chat", "challenge", principal="none", prompt="Say yes.", max_output_tokens=16
-    )
+    refused = await session.shared("chat", "challenge", principal="none", **SHORT_CHAT)
     place = _PLACE.search(refused.header("www-authenticate") or "")
     if place is None:
         raise ProbeSkipped("the challenge names no resource_metadata")

@@ -5,39 +5,31 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from conformance.probes.shared import FIRST, SHORT_CHAT, non_ascii, unicode_stream
 from conformance.reading import Reading
 from conformance.registry import probe
 from conformance.session import Session
 
 TRACE_1 = "4bf92f3577b34da6a3ce929d0e0e4736"
-TRACE_2 = "0af7651916cd43dd8448eb211c80319c"
-VALID = {
-    "sampled": f"00-{TRACE_1}-00f067aa0ba902b7-01",
-    "unsampled": f"00-{TRACE_2}-b7ad6b7169203331-00",
-}
 INVALID = {
     "zero": "00-00000000000000000000000000000000-0000000000000000-00",
     "upper_case": f"00-{TRACE_1.upper()}-00F067AA0BA902B7-01",
     "version_ff": f"ff-{TRACE_1}-00f067aa0ba902b7-01",
     "short": "00-4bf92f35-00f067aa-01",
 }
-CLIENT_ID = "aiconform-client-id-0042"
-LONG_INPUT = "Answer with one word. " + "The harbour was quiet that morning, and nobody spoke. " * 33
 
 
-@probe(calls=2, operations=("chat", "chat_stream"), tokens=100, vendor_calls=0)
+@probe(
+    calls=0,
+    operations=("chat", "chat_stream"),
+    tokens=100,
+    vendor_calls=0,
+    shares=("chat:non_ascii", "chat_stream:unicode"),
+)
 async def traceparent(session: Session) -> None:
     """Valid traceparents: on a plain call, and on a stream with a ``tracestate`` that nobody knows."""
-    await session.call(
-        "chat", "sampled", headers={"traceparent": VALID["sampled"]}, prompt="Say yes.", max_output_tokens=8
-    )
-    await session.call(
-        "chat_stream",
-        "unsampled",
-        headers={"traceparent": VALID["unsampled"], "tracestate": "aiconform=t61rcWkgMzE,other=1"},
-        prompt="Say yes.",
-        max_output_tokens=8,
-    )
+    await non_ascii(session, "sampled")
+    await unicode_stream(session, "unsampled")
 
 
 @probe(calls=len(INVALID), tokens=120, vendor_calls=2)
@@ -54,30 +46,27 @@ async def traceparent_invalid(session: Session) -> None:
     )
 
 
-@probe(calls=1, tokens=600)
-async def longer_input(session: Session) -> None:
-    """A prompt of three hundred words, for a short answer."""
-    await session.call("chat", "long", prompt=LONG_INPUT, max_output_tokens=16)
-
-
-@probe(calls=2, tokens=60, vendor_calls=0)
+@probe(calls=1, tokens=60, vendor_calls=0, shares=("chat:non_ascii",))
 async def client_request_id(session: Session) -> None:
     """``X-Client-Request-Id``: a usable one, and one of 600 characters."""
-    for role, value in (("usable", CLIENT_ID), ("too_long", "a" * 600)):
-        await session.call(
-            "chat", role, headers={"X-Client-Request-Id": value}, prompt="Say yes.", max_output_tokens=8
-        )
+    await non_ascii(session, "usable")
+    await session.call("chat", "too_long", headers={"X-Client-Request-Id": "a" * 600}, **SHORT_CHAT)
 
 
-@probe(calls=3, operations=("models", "chat"), tokens=40, vendor_calls=0)
+@probe(
+    calls=0,
+    operations=("models", "chat"),
+    tokens=40,
+    vendor_calls=0,
+    shares=("models", "description", "chat:alias"),
+)
 async def lineage(session: Session) -> None:
     """The models with their aliases and prices, an answer asked for by alias, and the description."""
-    models = await session.call("models", "models")
-    alias = first_alias(models)
+    alias = first_alias(await session.models())
     if alias is not None:
-        await session.call("chat", "by_alias", model=alias, prompt="Say yes.", max_output_tokens=8)
+        await session.shared("chat", "by_alias", model=alias, **FIRST)
     if "description" in session.dialect.operations:
-        await session.call("description", "description")
+        await session.shared("description", "description", principal="none")
 
 
 def first_alias(models: Reading) -> str | None:

@@ -1,7 +1,8 @@
 """Send a request, record everything, and come back in bounded time and memory whatever the server does.
 
 Times are seconds since the request was started on an established connection: setting up TCP and TLS is the
-network's matter, not the API's, and each exchange has its own connection (docs/decisions/0002-wire-layer.md).
+network's matter, not the API's, and each exchange has its own connection (docs/decisions/0002-wire-layer.md),
+but for those that are sent in turn to see whether a connection can be kept.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -51,6 +52,16 @@ class _Progress:
 
     def elapsed(self) -> float:
         return time.perf_counter() - self.started
+
+
+@dataclass
+class _Link:
+    """A connection, and what the last response left on it. ``kept``: another request may follow."""
+
+    connection: Connection
+    proxy: Proxy | None
+    kept: bool = True
+    beyond: bytes = b""
 
 
 class Wire:
@@ -112,6 +123,50 @@ class Wire:
                     recording.fail(progress.phase, _late(progress.phase, limits), progress.elapsed())
         return Recorded(sent, recording, watch.worst)
 
+    async def send_in_turn(self, requests: Sequence[Sent], limits: Limits) -> list[Recorded]:
+        """Requests to one origin, one after the other on one connection; each goes out when the response before it has
+        ended. ``limits`` are those of each.
+
+        There are fewer records than requests if a response was not complete, or said that the connection closes.
+        Redirects are not followed. Raises ``ValueError`` as :meth:`send` does.
+        """
+        url = parse_url(requests[0].url)
+        if url is None:
+            return [await self.send(requests[0], limits)]
+        done: list[Recorded] = []
+        async with self._slots:
+            link: _Link | None = None
+            try:
+                for sent in requests:
+                    recorded, link = await self._next_in_turn(sent, link, limits)
+                    done.append(recorded)
+                    if link is None or not link.kept:
+                        break
+            finally:
+                if link is not None:
+                    link.connection.close()
+        return done
+
+    async def _next_in_turn(
+        self, sent: Sent, link: _Link | None, limits: Limits
+    ) -> tuple[Recorded, _Link | None]:
+        url = parse_url(sent.url)
+        assert url is not None
+        sent = replace(sent, headers=complete_headers(sent, url))
+        recording, progress = Recording(limits.body), _Progress(time.perf_counter())
+        with self._lag.watch() as watch:
+            try:
+                async with asyncio.timeout(limits.total):
+                    if link is None:
+                        async with asyncio.timeout(limits.connect):
+                            link = _Link(*await self._open(url, progress))
+                    await self._exchange(link, sent, url, limits, None, recording, progress)
+            except (Stop, ConnectError) as stop:
+                recording.fail(stop.kind, str(stop), progress.elapsed())
+            except TimeoutError:
+                recording.fail(progress.phase, _late(progress.phase, limits), progress.elapsed())
+        return Recorded(sent, recording, watch.worst), link
+
     @contextmanager
     def watching(self) -> Iterator[Watch]:
         """Follow the lag of our own event loop."""
@@ -162,28 +217,47 @@ class Wire:
         recording.status, recording.headers, recording.t_headers = None, (), None
         progress.phase = "connect"
         async with asyncio.timeout(limits.connect):
-            connection, proxy = await self._open(url, progress)
+            link = _Link(*await self._open(url, progress))
         try:
-            target, headers = url.raw_path.decode("ascii"), sent.headers
-            if proxy is not None and url.scheme == "http":
-                target = f"http://{url.netloc.decode('ascii')}{target}"
-                headers += (("Proxy-Authorization", proxy.authorization),) if proxy.authorization else ()
-            request = head(sent.method, target, headers) + sent.body
-            progress.started, progress.phase = time.perf_counter(), "timeout_headers"
-            response = Response(connection, recording, sent.method, progress.started)
-            sending = asyncio.create_task(send_all(connection, request))
-            try:
-                async with asyncio.timeout(limits.headers):
-                    await response.read_head()
-                if (onward := _redirect(sent.method, url, recording)) is not None:
-                    return onward
-                progress.phase = "timeout_body"
-                await response.read_body(hang_up)
-            finally:
-                sending.cancel()
-                await asyncio.gather(sending, return_exceptions=True)
+            return await self._exchange(link, sent, url, limits, hang_up, recording, progress, follow=True)
         finally:
-            connection.close()
+            link.connection.close()
+
+    async def _exchange(
+        self,
+        link: _Link,
+        sent: Sent,
+        url: httpx.URL,
+        limits: Limits,
+        hang_up: HangUp | None,
+        recording: Recording,
+        progress: _Progress,
+        *,
+        follow: bool = False,
+    ) -> httpx.URL | None:
+        """One request and its response on a connection; if ``follow``, a redirect ends it with the URL to go to."""
+        target, headers, proxy = url.raw_path.decode("ascii"), sent.headers, link.proxy
+        if proxy is not None and url.scheme == "http":
+            target = f"http://{url.netloc.decode('ascii')}{target}"
+            headers += (("Proxy-Authorization", proxy.authorization),) if proxy.authorization else ()
+        request = head(sent.method, target, headers) + sent.body
+        progress.started, progress.phase = time.perf_counter(), "timeout_headers"
+        response = Response(link.connection, recording, sent.method, progress.started, link.beyond)
+        link.kept = False
+        sending = asyncio.create_task(send_all(link.connection, request))
+        try:
+            async with asyncio.timeout(limits.headers):
+                await response.read_head()
+            if follow and (onward := _redirect(sent.method, url, recording)) is not None:
+                return onward
+            progress.phase = "timeout_body"
+            await response.read_body(hang_up)
+            if not follow:
+                await sending
+            link.kept, link.beyond = response.kept, response.beyond
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
         return None
 
     async def _open(self, url: httpx.URL, progress: _Progress) -> tuple[Connection, Proxy | None]:

@@ -228,7 +228,7 @@ def redact_evidence(evidence: Evidence, secrets: Collection[str]) -> Evidence:
         evidence,
         target=scrubber.plain(evidence.target),
         probes={
-            name: ProbeRecord(p.name, p.outcome, scrubber.scrub(p.reason), scrubber.plain(p.notes))
+            name: ProbeRecord(p.name, p.outcome, scrubber.scrub(p.reason), scrubber.plain(p.notes), p.shared)
             for name, p in evidence.probes.items()
         },
         exchanges=tuple(_redact_exchange(e, scrubber) for e in evidence.exchanges),

@@ -30,9 +30,14 @@ async def send_all(connection: Connection, data: bytes) -> None:
 
 
 class Response:
-    """Reads one response from a connection into a recording."""
+    """Reads one response from a connection into a recording.
 
-    def __init__(self, connection: Connection, recording: Recording, method: str, started: float) -> None:
+    ``before``: bytes that came after the end of the response before it, on a connection that was kept.
+    """
+
+    def __init__(
+        self, connection: Connection, recording: Recording, method: str, started: float, before: bytes = b""
+    ) -> None:
         self._connection, self._recording, self._started = connection, recording, started
         self._framing = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_CAP)
         # h11 needs a request to know how the response is framed; only HEAD makes a difference (RFC 9112 6.3).
@@ -43,6 +48,19 @@ class Response:
         self._now = 0.0
         self._begun = self._ended = False
         self._informational = 0
+        if before:
+            self._framing.receive_data(before)
+            self._begun = True
+
+    @property
+    def kept(self) -> bool:
+        """Whether another request may follow on the connection: the response has ended, and announced no close."""
+        return self._framing.their_state is h11.DONE and not self._ended
+
+    @property
+    def beyond(self) -> bytes:
+        """What came after its end."""
+        return self._framing.trailing_data[0]
 
     async def read_head(self) -> None:
         """Read up to the end of the (final) response head. Raises :class:`Stop`."""

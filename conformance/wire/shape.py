@@ -49,6 +49,11 @@ def texts(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(map(text, value))
 
 
+def names(value: Any) -> bool:
+    """A table of texts."""
+    return isinstance(value, dict) and all(map(text, value.values()))
+
+
 def target(value: Any) -> bool:
     """The public description; what the tester declared is looked up in it by name."""
     declared = (value.get("declared") or {}) if isinstance(value, dict) else None
@@ -61,7 +66,7 @@ RUN: Mapping[str, Is] = {
     "target": target, "dialect": text, "started_at": seconds, "duration": seconds, "probes": table,
     "suite_version": text, "contract_version": text,
 }  # fmt: skip
-PROBE: Mapping[str, Is] = {"name": text, "outcome": text, "reason": text, "notes": table}
+PROBE: Mapping[str, Is] = {"name": text, "outcome": text, "reason": text, "notes": table, "shared": names}
 EXCHANGE: Mapping[str, Is] = {
     "id": text, "probe": text, "role": text, "operation": text, "principal": text, "params": table,
     "started_at": seconds,

@@ -113,7 +113,13 @@ def _write(evidence: Evidence, folder: Path) -> None:
         "started_at": evidence.started_at,
         "duration": evidence.duration,
         "probes": {
-            name: {"name": p.name, "outcome": p.outcome, "reason": p.reason, "notes": p.notes}
+            name: {
+                "name": p.name,
+                "outcome": p.outcome,
+                "reason": p.reason,
+                "notes": p.notes,
+                "shared": p.shared,
+            }
             for name, p in evidence.probes.items()
         },
         "exchanges": [e.id for e in evidence.exchanges],
@@ -175,7 +181,8 @@ def _evidence(run: dict[str, Any], folder: Path) -> Evidence:
         started_at=run["started_at"],
         duration=run["duration"],
         probes={
-            name: ProbeRecord(**checked(p, PROBE, f"the probe {name}")) for name, p in run["probes"].items()
+            name: ProbeRecord(**checked({"shared": {}, **p}, PROBE, f"the probe {name}"))
+            for name, p in run["probes"].items()
         },
         exchanges=tuple(_exchange(_checked_id(str(name)), folder) for name in run["exchanges"]),
         suite_version=run["suite_version"],

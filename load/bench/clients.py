@@ -8,41 +8,19 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from time import perf_counter, sleep
+from time import perf_counter
 
+from load.bench import aiperf
+from load.bench.process import run
+from load.bench.result import Client, Load, Result, ones
 from load.histogram import Histogram
 
-
-@dataclass
-class Result:
-    """What one client reported. ``firsts`` and ``gaps``: ``(seconds, how often)``; memory in MB, start in s."""
-
-    streams_per_second: float
-    firsts: list[tuple[float, int]] = field(default_factory=list)
-    gaps: list[tuple[float, int]] = field(default_factory=list)
-    memory: float = 0.0
-    start: float = 0.0
-
-
-@dataclass(frozen=True)
-class Load:
-    """What is asked of a client: users, seconds (after ``warmup``), and the processor to run on."""
-
-    url: str
-    users: int
-    seconds: float
-    warmup: float
-    prefix: Sequence[str]
-
-
-Client = Callable[[Load], Result]
+US, BARE, WRK, AIPERF = "aiconform load", "bare uvloop client", "wrk", "AIPerf"
 
 
 def ours(load: Load) -> Result:
@@ -53,7 +31,7 @@ def ours(load: Load) -> Result:
             "--duration", str(load.seconds + load.warmup), "--warmup", str(load.warmup),
             "--error-budget-ms", "10000", "--max-cpu", "1000",
         ]  # fmt: skip
-        memory, _ = _run([*load.prefix, *command])
+        memory, _ = run([*load.prefix, *command], load.seconds + load.warmup)
         document = json.loads((Path(out) / "load.json").read_text("utf-8"))
     if not document["contract"]["gate"]["passed"]:
         raise RuntimeError(f"a false violation: {document['contract']['gate']['reasons']}")
@@ -65,6 +43,7 @@ def ours(load: Load) -> Result:
         times["ttft"].points() if "ttft" in times else [],
         times["itl"].points() if "itl" in times else [],
         memory,
+        document["client"]["cpu"] * document["duration_seconds"] * 1e6 / max(1, document["client"]["sent"]),
     )
 
 
@@ -73,15 +52,15 @@ def bare(load: Load) -> Result:
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
         command = [sys.executable, "-m", "load.bench.bare", load.url, out.name, "--users", str(load.users)]
         times = ["--seconds", str(load.seconds), "--warmup", str(load.warmup)]
-        memory, _ = _run([*load.prefix, *command, *times])
+        memory, _ = run([*load.prefix, *command, *times], load.seconds + load.warmup)
         seen = json.loads(Path(out.name).read_text("utf-8"))
-    return Result(seen["streams_per_second"], _ones(seen["firsts"]), _ones(seen["gaps"]), memory)
+    return Result(seen["streams_per_second"], ones(seen["firsts"]), ones(seen["gaps"]), memory)
 
 
 def locust(user: str) -> Client:
     """Locust with one of its own clients (``RequestsUser``, ``FastUser``)."""
 
-    def run(load: Load) -> Result:
+    def client(load: Load) -> Result:
         with tempfile.NamedTemporaryFile(suffix=".json") as out:
             command = [
                 sys.executable, "-m", "locust", "-f", str(Path(__file__).with_name("users.py")), user, "--headless",
@@ -89,11 +68,11 @@ def locust(user: str) -> Client:
                 "--only-summary", "-t", f"{round(load.seconds + load.warmup)}s",
             ]  # fmt: skip
             env = {**os.environ, "BENCH_OUT": out.name, "BENCH_WARMUP": str(load.warmup)}
-            memory, _ = _run([*load.prefix, *command], env)
+            memory, _ = run([*load.prefix, *command], load.seconds + load.warmup, env)
             seen = json.loads(Path(out.name).read_text("utf-8"))
-        return Result(seen["streams_per_second"], _ones(seen["firsts"]), _ones(seen["gaps"]), memory)
+        return Result(seen["streams_per_second"], ones(seen["firsts"]), ones(seen["gaps"]), memory)
 
-    return run
+    return client
 
 
 def wrk(load: Load) -> Result:
@@ -106,49 +85,21 @@ def wrk(load: Load) -> Result:
         file.write(script)
         file.flush()
         times = ["-t1", f"-c{load.users}", f"-d{round(load.seconds)}s", "-s", file.name]
-        memory, out = _run([*load.prefix, "wrk", *times, f"{load.url}/chat"])
+        memory, out = run([*load.prefix, "wrk", *times, f"{load.url}/chat"], load.seconds)
     found = re.search(r"Requests/sec:\s+([0-9.]+)", out)
     if found is None:
         raise RuntimeError(f"wrk said: {out[-200:]}")
     return Result(float(found[1]), memory=memory)
 
 
-def aiperf(load: Load) -> Result:
-    """AIPerf, where its command is (``BENCH_AIPERF`` or on the path) and a tokenizer (``BENCH_TOKENIZER``)."""
-    command = os.environ.get("BENCH_AIPERF") or shutil.which("aiperf") or ""
-    tokenizer = os.environ.get("BENCH_TOKENIZER", "builtin")
-    with tempfile.TemporaryDirectory() as out:
-        arguments = [
-            "profile", "--model", "truth-1", "--tokenizer", tokenizer, "--use-server-token-count",
-            "--endpoint-type", "chat", "--streaming", "--url", load.url.removesuffix("/api/v1"),
-            "--endpoint", "/api/v1/chat/completions", "--concurrency", str(load.users),
-            "--benchmark-duration", str(max(8, round(load.seconds + load.warmup))), "--ui", "none",
-            "--artifact-dir", out, "--export-level", "records",
-        ]  # fmt: skip
-        # Its processes wait for each other: first come, first served on one core would stop them for good.
-        prefix = [*load.prefix[:3], "nice", "-n", "-20"] if "chrt" in load.prefix else load.prefix
-        memory, _ = _run([*prefix, command, *arguments])
-        records = [
-            json.loads(line) for line in (Path(out) / "profile_export.jsonl").read_text("utf-8").splitlines()
-        ]
-        summary = json.loads((Path(out) / "profile_export_aiperf.json").read_text("utf-8"))
-    firsts, gaps = [], []
-    for record in records:
-        metrics = record["metrics"]
-        if "time_to_first_token" in metrics:
-            firsts.append(metrics["time_to_first_token"]["value"] / 1000)
-        if "inter_token_latency" in metrics:
-            gaps.append(metrics["inter_token_latency"]["value"] / 1000)
-    return Result(summary["request_throughput"]["avg"], _ones(firsts), _ones(gaps), memory)
-
-
-def available() -> dict[str, Client]:
-    """The clients that are installed, the references first."""
-    found: dict[str, Client] = {"bare uvloop client": bare, "aiconform load": ours}
+def available(realtime: bool) -> dict[str, Client]:
+    """The clients that are installed, the references first. AIPerf's processes wait for each other, which no class of
+    real time on one core allows: it is left out then, rather than measured in conditions of its own."""
+    found: dict[str, Client] = {BARE: bare, US: ours}
     found["Locust HttpUser, iter_lines"] = locust("RequestsUser")
     found["Locust FastHttpUser, iter_lines"] = locust("FastUser")
-    if os.environ.get("BENCH_AIPERF") or shutil.which("aiperf"):
-        found["AIPerf"] = aiperf
+    if aiperf.command() and not realtime:
+        found[AIPERF] = aiperf.aiperf
     return found
 
 
@@ -159,16 +110,8 @@ def start_time(prefix: Sequence[str]) -> float:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(30)
         port = listener.getsockname()[1]
-        command = [
-            sys.executable,
-            "-m",
-            "load",
-            f"http://127.0.0.1:{port}",
-            "--users",
-            "1",
-            "--duration",
-            "1",
-        ]
+        target = f"http://127.0.0.1:{port}"
+        command = [*prefix, sys.executable, "-m", "load", target, "--users", "1", "--duration", "1"]
         if "chrt" in prefix:  # who looks at the clock must not wait for a processor either
             os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
         begun = perf_counter()
@@ -187,31 +130,3 @@ def start_time(prefix: Sequence[str]) -> float:
             process.wait(10)
             os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     return took
-
-
-def _run(command: Sequence[str], env: dict[str, str] | None = None) -> tuple[float, str]:
-    """Run to the end; ``(peak memory in MB of the process, standard output)``.
-
-    The peak is read from the running process: what ``wait4`` gives includes its parent's, from before ``exec``.
-    """
-    peak = 0.0
-    with tempfile.TemporaryFile("w+") as out:
-        with subprocess.Popen([*command], stdout=out, stderr=subprocess.DEVNULL, env=env) as process:
-            while process.poll() is None:
-                peak = max(peak, memory_of(process.pid, "VmHWM"))
-                sleep(0.1)
-        out.seek(0)
-        return peak, out.read()
-
-
-def memory_of(pid: int, field: str) -> float:
-    """``VmRSS`` or ``VmHWM`` of a process in MB (Linux), 0 where that is unknown."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text("ascii").splitlines()
-    except OSError:
-        return 0.0
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{field}:")), 0.0)
-
-
-def _ones(times: list[float]) -> list[tuple[float, int]]:
-    return [(t, 1) for t in times]

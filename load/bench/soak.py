@@ -1,7 +1,7 @@
 """``python -m load.bench.soak``: a long open loop against the no-delay server. What grows or gets lost shows.
 
-Passes if the client's memory does not grow in the second half, no requirement is reported broken, and client and
-server count the same.
+Passes if the client's memory is flat once it has warmed up (``load.bench.flat``), no requirement is reported broken,
+and client and server count the same.
 """
 
 from __future__ import annotations
@@ -13,59 +13,98 @@ import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 from typing import Any
 from urllib.request import urlopen
 
-from load.bench.clients import memory_of
+from load.bench.flat import Trend, trend
+from load.bench.process import memory_of
 from load.calibrate import truth_server
 
-GROWTH = 1.05
-"""Memory may grow by this factor in the second half. In the first a run of ten minutes collects a point per second,
-some 12 kB each, until it has ``MAX_INTERVALS`` of them."""
+TELL = 30.0
+"""Seconds between two lines of progress."""
+
+SHOWN = 10
+"""Points of the series that are printed."""
+
+ENDING = 5
+"""Seconds before the end that do not count: the report is being written."""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m load.bench.soak", description=__doc__)
     parser.add_argument("--rate", type=float, default=200.0)
     parser.add_argument("--seconds", type=float, default=600.0)
+    parser.add_argument("--out", default="", help="write the table here too")
     options = parser.parse_args()
     with truth_server("--first-ms", "0", "--token-ms", "0") as url, tempfile.TemporaryDirectory() as out:
         code, memory = _soak(url, options.rate, options.seconds, out)
         document = json.loads((Path(out) / "load.json").read_text("utf-8"))
         with urlopen(f"{url}/counts") as answer:  # noqa: S310 - our own server on this machine
             server = json.load(answer)
-    problems = _problems(document, server, memory)
-    operation = document["operations"]["chat_stream"]
-    sys.stdout.write(
-        f"{document['duration_seconds']:.0f} s at {options.rate:g}/s: client {operation['requests']:,} requests, "
-        f"{operation['ok']:,} ok; server {server['requests']['chat']:,} requests, {server['whole']:,} whole\n"
-        f"memory of the client after a tenth, in the middle, at the end: "
-        f"{', '.join(f'{m:.1f} MB' for m in _three(memory))}\n"
-        f"verdicts: {document['contract']['summary']['verdicts']}\n"
-        f"loop lag p99 {document['client']['loop_lag']['p99']:.2f} ms, exit code {code}"
-        f"{' (INVALID: ' + '; '.join(document['client']['doubts']) + ')' if document['client']['doubts'] else ''}\n"
-    )
-    for problem in problems:
-        sys.stdout.write(f"FAILED: {problem}\n")
-    sys.stdout.write("passed\n" if not problems else "")
+    found = trend([(t, mb) for t, mb in memory if t <= options.seconds - ENDING])
+    problems = _problems(document, server, found)
+    text = _table(options, document, server, memory, found) + _rest(document, code)
+    text += "".join(f"FAILED: {problem}\n" for problem in problems) or "passed\n"
+    sys.stdout.write(text)
+    if options.out:
+        Path(options.out).write_text(text, "utf-8")
     return 1 if problems else 0
 
 
-def _soak(url: str, rate: float, seconds: float, out: str) -> tuple[int, list[float]]:
-    """Run the load; ``(exit code, memory in MB, once a second)``."""
+def _table(
+    options: argparse.Namespace,
+    document: dict[str, Any],
+    server: dict[str, Any],
+    memory: list[tuple[float, float]],
+    found: Trend,
+) -> str:
+    operation = document["operations"]["chat_stream"]
+    broken = [v["id"] for v in document["contract"]["verdicts"] if v["verdict"] in ("FAIL", "WARN")]
+    series = [memory[round(i * (len(memory) - 1) / (SHOWN - 1))] for i in range(SHOWN)]
+    rows = {
+        "load": f"{document['duration_seconds']:.0f} s at {options.rate:g} streams/s, open loop",
+        "client": f"{operation['requests']:,} requests, {operation['ok']:,} ok",
+        "server": f"{server['requests']['chat']:,} requests, {server['whole']:,} whole",
+        "violations reported": ", ".join(broken) or "none",
+        "memory": str(found),
+        "its series": ", ".join(f"{mb:.1f} MB at {t:.0f} s" for t, mb in series),
+    }
+    return "| | |\n|---|---|\n" + "".join(f"| {k} | {v} |\n" for k, v in rows.items()) + "\n"
+
+
+def _rest(document: dict[str, Any], code: int) -> str:
+    client = document["client"]
+    doubts = f" (INVALID as to its times: {'; '.join(client['doubts'])})" if client["doubts"] else ""
+    return (
+        f"verdicts: {document['contract']['summary']['verdicts']}\n"
+        f"loop lag p99 {client['loop_lag']['p99']:.2f} ms, at most {client['busiest']:,} open, "
+        f"{client['connections']:,} connections, CPU {client['cpu']:.0%} of a core, exit code {code}{doubts}\n"
+    )
+
+
+def _soak(url: str, rate: float, seconds: float, out: str) -> tuple[int, list[tuple[float, float]]]:
+    """Run the load; ``(exit code, (seconds since the start, memory in MB) once a second)``."""
     command = [sys.executable, "-m", "load", url, f"--rate={rate}", f"--duration={seconds}", f"--out={out}"]
-    memory: list[float] = []
+    memory: list[tuple[float, float]] = []
+    begun, told = monotonic(), 0.0
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         while process.poll() is None:
-            memory.append(memory_of(process.pid, "VmRSS"))
+            now = monotonic() - begun
+            if used := memory_of(process.pid, "VmRSS"):
+                memory.append((now, used))
+            if now - told >= TELL:
+                told = now
+                sys.stderr.write(f"{now:.0f} of {seconds:.0f} s, {used:.1f} MB\n")
+                sys.stderr.flush()
             with suppress(subprocess.TimeoutExpired):
                 process.wait(1.0)
-    return process.returncode, [m for m in memory if m]
+    return process.returncode, memory
 
 
-def _problems(document: dict[str, Any], server: dict[str, Any], memory: list[float]) -> list[str]:
+def _problems(document: dict[str, Any], server: dict[str, Any], found: Trend) -> list[str]:
     operation, client = document["operations"]["chat_stream"], document["client"]
-    found = []
+    problems = []
     if (
         not operation["requests"]
         == operation["ok"]
@@ -73,19 +112,12 @@ def _problems(document: dict[str, Any], server: dict[str, Any], memory: list[flo
         == server["requests"]["chat"]
         == server["whole"]
     ):
-        found.append("client and server do not count the same")
+        problems.append("client and server do not count the same")
     if broken := [v["id"] for v in document["contract"]["verdicts"] if v["verdict"] in ("FAIL", "WARN")]:
-        found.append(f"false violations: {', '.join(broken)}")
-    _, middle, late = _three(memory)
-    if late > middle * GROWTH:
-        found.append(f"memory grew from {middle:.1f} MB in the middle to {late:.1f} MB")
-    return found
-
-
-def _three(memory: list[float]) -> tuple[float, float, float]:
-    """Early, middle and late memory; the last seconds, in which the report is written, do not count."""
-    run = memory[:-5] if len(memory) > 10 else memory
-    return run[len(run) // 10], run[len(run) // 2], run[-1]
+        problems.append(f"false violations: {', '.join(broken)}")
+    if not found.flat:
+        problems.append(f"memory is not shown to be flat: {found}")
+    return problems
 
 
 if __name__ == "__main__":

@@ -105,6 +105,9 @@ class Protocol(asyncio.Protocol):
         elif operation == "webhooks":
             state.hooks.append(str(json.loads(raw)["url"]))
             self._json(201, {"id": "wh_truth", "secret": HOOK_SECRET})
+        elif "/webhooks/" in path:
+            state.hooks.clear()
+            self.write((b"HTTP/1.1 204 No Content\r\n\r\n",))
         elif "/jobs/" in path:
             self._job(operation)
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from load.errors import RUN_ENDED
 from load.report.document import DEFINITIONS
 
 
@@ -59,7 +60,7 @@ def summary(document: dict[str, Any], out: str) -> str:
     lines += ["", *(f"  {name}: {text}" for name, text in _used(document))]
     lines += ["", *document["reasons"]]
     state = {0: "passed", 1: "FAILED", 3: "UNREACHABLE", 4: "INVALID"}[document["exit_code"]]
-    if load["stopped"].startswith("the cap"):
+    if load["stopped"] not in ("", RUN_ENDED):
         lines.append(f"stopped early: {load['stopped']}")
     lines.append(f"{state}; report: {out}/report.html")
     return "\n".join(lines)

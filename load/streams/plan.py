@@ -27,11 +27,24 @@ MAX_SHAPES = 512
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What to read in events of one shape: ``(fact, reader)`` in the dialect's order."""
+    """What to read in events of one shape: ``(fact, reader)`` in the dialect's order.
+
+    ``member`` is set where the text is simply a top member of that name, as ``delta`` reads it too."""
 
     delta: Reader | None
+    member: str | None
     facts: tuple[tuple[str, Reader], ...]
     maybe_error: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Reads one top member of an event's document."""
+
+    member: str
+
+    def __call__(self, document: Any) -> Any:
+        return document.get(self.member) if type(document) is dict else None
 
 
 class StreamPlan:
@@ -65,7 +78,7 @@ class StreamPlan:
                 delta = reader
             else:
                 facts.append((fact, reader))
-        return Shape(delta, tuple(facts), self._maybe_error(name, members))
+        return Shape(delta, getattr(delta, "member", None), tuple(facts), self._maybe_error(name, members))
 
     def _maybe_error(self, name: str, members: frozenset[str] | None) -> bool:
         error = self.rules.error
@@ -115,12 +128,7 @@ def _source_reader(source: Source) -> Reader | None:
     steps = source.select.steps
     convert, mapping, default = source.convert, source.mapping, source.default
     if len(steps) == 1 and isinstance(steps[0], str) and convert is None and mapping is None:
-        member = steps[0]
-
-        def direct(document: Any) -> Any:
-            return document.get(member) if type(document) is dict else None
-
-        return direct
+        return Member(steps[0])
 
     def walk(document: Any) -> Any:
         value = document

@@ -10,7 +10,7 @@ from typing import Any
 from conformance.dialects.paths import Path
 from conformance.wire.strict_json import NOT_JSON, parse_json
 from load.streams.events import Events, Piece, read_events
-from load.streams.plan import StreamPlan, error_facts
+from load.streams.plan import Shape, StreamPlan, error_facts
 
 
 def _refuse(constant: str) -> None:
@@ -18,6 +18,9 @@ def _refuse(constant: str) -> None:
 
 
 _scan = json.JSONDecoder(parse_constant=_refuse).scan_once  # type: ignore[attr-defined]
+
+
+NOTHING = Shape(None, None, (), maybe_error=False)
 
 
 @dataclass(slots=True)
@@ -64,10 +67,12 @@ def read_record(plan: StreamPlan, pieces: Sequence[Piece]) -> StreamRecord:
     eof_after = rules.terminal.eof_after
     sentinels, ignore, known = rules.sentinels, rules.ignore, rules.known
     shape_of, contract = plan.shape, plan.is_contract
-    times, deltas, delta_times = events.times, record.deltas, record.delta_times
+    deltas, delta_times = record.deltas, record.delta_times
     named = rules.name
+    shape, shape_name, members = NOTHING, "", None
+    skips = bool(sentinels or ignore)
     index = -1
-    for name, data in zip(events.names, events.data, strict=True):
+    for name, data, t in zip(events.names, events.data, events.times, strict=True):
         index += 1
         if named is not None:
             name = _name(named, name, data)
@@ -77,24 +82,29 @@ def read_record(plan: StreamPlan, pieces: Sequence[Piece]) -> StreamRecord:
                 continue
         elif name in terminal_events:
             record.terminals.append(index)
-        if data in sentinels or name in ignore:
+        if skips and (data in sentinels or name in ignore):
             continue
-        document = _json(data)
-        if document is NOT_JSON:
+        try:  # as parse_json, without building a decoder per event
+            document, end = _scan(data, 0)
+        except (StopIteration, ValueError, RecursionError):
+            document, end = NOT_JSON, -1
+        if end != len(data) and (document := parse_json(data)) is NOT_JSON:  # space around it is JSON as well
             if not known or name in known:
                 record.invalid.append(index)
             continue
-        shape = shape_of(name, document)
+        own = tuple(document) if type(document) is dict else None
+        if own is None or own != members or name != shape_name:  # most events look as the one before
+            shape, shape_name, members = shape_of(name, document), name, own
         if shape.delta is not None:
-            value = shape.delta(document)
+            value = document.get(shape.member) if shape.member is not None and own else shape.delta(document)
             if type(value) is str and value:
                 if contract and record.index_break is None and document.get("index") != len(deltas):
                     record.index_break = index
                 deltas.append(value)
-                delta_times.append(times[index])
+                delta_times.append(t)
                 record.last_delta = index
         if shape.facts or shape.maybe_error:
-            _rest(plan, record, index, name, document)
+            _rest(plan, record, index, name, document, shape)
         if eof_after is not None and eof_after.has_value(document):
             record.terminals.append(index)
     if record.usages:
@@ -104,22 +114,12 @@ def read_record(plan: StreamPlan, pieces: Sequence[Piece]) -> StreamRecord:
 
 def _name(place: Path, name: str, data: str) -> str:
     """The name in the data, where the format has it there, else that of the ``event`` field."""
-    document = _json(data)
+    document = parse_json(data)
     found = place.find(document) if document is not NOT_JSON else []
     return found[0][1] if found and isinstance(found[0][1], str) else name
 
 
-def _json(data: str) -> Any:
-    """As ``parse_json``, without building a decoder per event."""
-    try:
-        value, end = _scan(data, 0)
-    except (StopIteration, ValueError, RecursionError):
-        return parse_json(data)  # leading space is JSON as well
-    return value if end == len(data) else parse_json(data)
-
-
-def _rest(plan: StreamPlan, record: StreamRecord, index: int, name: str, document: Any) -> None:
-    shape = plan.shape(name, document)
+def _rest(plan: StreamPlan, record: StreamRecord, index: int, name: str, document: Any, shape: Shape) -> None:
     usage: dict[str, int] = {}
     for fact, reader in shape.facts:
         value = reader(document)

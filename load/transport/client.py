@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections import deque
 from dataclasses import dataclass
 from time import perf_counter
 from urllib.parse import urlsplit
@@ -54,11 +55,15 @@ def tls_context(verify: bool, ca_bundle: str | None) -> ssl.SSLContext:
     return context
 
 
+IDLE = 10.0
+"""Seconds after which a connection that others were preferred to is closed: a burst does not keep its own for good."""
+
+
 class Pool:
     """Idle connections to one endpoint, the last used first. One per user, or one for all of an open loop."""
 
     def __init__(self) -> None:
-        self._idle: list[Connection] = []
+        self._idle: deque[Connection] = deque()
 
     def take(self) -> Connection | None:
         while self._idle:
@@ -68,8 +73,13 @@ class Pool:
             connection.close()
         return None
 
-    def give(self, connection: Connection) -> None:
-        self._idle.append(connection)
+    def give(self, connection: Connection, now: float) -> None:
+        """Keep an idle connection. ``now`` is on the monotonic clock."""
+        connection.idle_since = now
+        idle = self._idle
+        idle.append(connection)
+        if now - idle[0].idle_since > IDLE:
+            idle.popleft().close()
 
     def close(self) -> None:
         while self._idle:
@@ -148,7 +158,7 @@ class Client:
         finally:
             active.discard(exchange)
             if exchange.keep and not connection.dead:
-                pool.give(connection)
+                pool.give(connection, perf_counter())
             else:
                 connection.close()
         return reply

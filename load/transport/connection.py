@@ -45,6 +45,7 @@ class Connection:
         self.taker: Taker | None = None
         self.dead = False
         self.used = 0
+        self.idle_since = 0.0
         try:
             wrapped = create_connection((host, port), timeout)
         except OSError as error:

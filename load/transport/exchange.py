@@ -59,16 +59,17 @@ class Exchange:
 
     __slots__ = (
         "_closes", "_complete", "_data", "_header_size", "_informational", "_parser", "_waiter", "body_cap",
-        "connection", "deadline", "keep", "reply",
+        "connection", "deadline", "keep", "on_body", "reply",
     )  # fmt: skip
 
     def __init__(self, connection: Connection, reply: Reply, deadline: float, body_cap: int) -> None:
         self.connection, self.reply = connection, reply
         self.deadline, self.body_cap = deadline, body_cap
         self.keep = False
+        self._data: list[bytes] = []
+        self.on_body = self._data.append  # called for each chunk: no frame of ours for it
         self._parser: Any = httptools.HttpResponseParser(self)
         self._waiter: Any = Waiter()
-        self._data: list[bytes] = []
         self._complete = self._closes = False
         self._header_size = self._informational = 0
 
@@ -132,7 +133,7 @@ class Exchange:
         data = self._data
         if data:
             piece = data[0] if len(data) == 1 else b"".join(data)
-            self._data = []
+            data.clear()
             self.reply.size += len(piece)
             self.reply.pieces.append((t, piece))
 
@@ -169,9 +170,6 @@ class Exchange:
             for k, v in reply.headers
         )
         self._closes = not framed and status not in (204, 304)
-
-    def on_body(self, data: bytes) -> None:
-        self._data.append(data)
 
     def on_message_complete(self) -> None:
         if self.reply.status is None:  # an informational response: the real one follows

@@ -16,7 +16,10 @@ from gevent.event import AsyncResult
 from gevent.pywsgi import WSGIServer
 
 BODY_CAP = 1 << 20
-MAX_JOBS = 100_000
+EARLY = 10_000
+"""Deliveries that are kept although nobody waits for them yet; the oldest go first. Other processes' jobs are told
+of here too, when they use the same key."""
+
 Respond = Callable[[str, list[tuple[str, str]]], Any]
 
 
@@ -30,27 +33,44 @@ class Receiver:
         parts = urlsplit(base)
         self.secret: str | None = None
         self.unsigned = 0
-        self._done: dict[str, AsyncResult] = {}
+        self.webhook: str | None = None  # its id at the target
+        self._released = False
+        self._waiting: dict[str, AsyncResult] = {}
+        self._early: dict[str, float] = {}
         self._server: Any = WSGIServer((parts.hostname or "127.0.0.1", parts.port or 0), self._take, log=None)
         self._server.start()
         self.url = f"{parts.scheme}://{parts.hostname}:{self._server.server_port}/job"
 
     def wait(self, job: str, timeout: float) -> float | None:
-        """When the job was said to be done (monotonic clock), None if nobody said so in time."""
-        found: float | None = self._of(job).get(timeout=timeout) if self._of(job).wait(timeout) else None
-        self._done.pop(job, None)
+        """When the job was said to be done (monotonic clock), None if nobody said so in time or :meth:`release`."""
+        if (early := self._early.pop(job, None)) is not None:
+            return early
+        if self._released:
+            return None
+        result = self._waiting[job] = AsyncResult()
+        try:
+            found: float | None = result.get(timeout=timeout) if result.wait(timeout) else None
+        finally:
+            del self._waiting[job]
         return found
+
+    def release(self) -> None:
+        """Nobody is to wait any longer."""
+        self._released = True
+        for waiting in self._waiting.values():
+            waiting.set(None)
 
     def close(self) -> None:
         self._server.stop(timeout=1)
 
-    def _of(self, job: str) -> AsyncResult:
-        result = self._done.get(job)
-        if result is None:
-            if len(self._done) >= MAX_JOBS:
-                self._done.clear()  # deliveries for jobs that nobody waits for
-            result = self._done[job] = AsyncResult()
-        return result
+    def told(self, job: str, now: float) -> None:
+        """A delivery said that the job has ended."""
+        if (waiting := self._waiting.get(job)) is not None:
+            waiting.set(now)
+            return
+        if len(self._early) >= EARLY:
+            del self._early[next(iter(self._early))]
+        self._early[job] = now
 
     def _take(self, environ: dict[str, Any], respond: Respond) -> Iterable[bytes]:
         now = perf_counter()
@@ -66,7 +86,7 @@ class Receiver:
         except ValueError:
             job = None
         if isinstance(job, str):
-            self._of(job).set(now)
+            self.told(job, now)
         respond("204 No Content", [])
         return [b""]
 

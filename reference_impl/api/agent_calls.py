@@ -10,8 +10,7 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from reference_impl.engine.base import Scenario, ToolFailedError
-from reference_impl.engine.planner import Seen, Wish
+from reference_impl.engine.base import Scenario, Seen, ToolFailedError, Wish
 from reference_impl.exchange import Exchange
 from reference_impl.policies.errors import ContractError
 from reference_impl.services import Services
@@ -51,9 +50,16 @@ class CallRecord:
 
     def seen(self) -> Seen:
         """What the model learns of it."""
-        retryable = self.error is not None and self.error["retryable"]
-        wish = Wish(self.name, self.written)
-        return Seen(self.instruction, wish, self.attempt, self.status == "succeeded", retryable, self.result)
+        return Seen(
+            instruction=self.instruction,
+            wish=Wish(self.name, self.written),
+            attempt=self.attempt,
+            succeeded=self.status == "succeeded",
+            retryable=self.error is not None and self.error["retryable"],
+            result=self.result,
+            id=self.id,
+            failure="" if self.error is None else self.error["message"],
+        )
 
     def stored(self) -> dict[str, Any]:
         """Plain JSON."""

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from typing import Any
 
 from reference_impl.api.agent_calls import CallRecord, examined, failed, perform, restored
-from reference_impl.engine.base import Message, Scenario
-from reference_impl.engine.planner import ToolChoice, Wish, next_step, truncated
+from reference_impl.engine.base import (
+    Asked,
+    Message,
+    OfferedTool,
+    Planner,
+    Scenario,
+    Step,
+    TokenCounts,
+    ToolChoice,
+)
+from reference_impl.engine.planner import truncated
 from reference_impl.engine.tokens import count_messages, count_text
 from reference_impl.exchange import Exchange
 from reference_impl.policies.errors import ContractError
@@ -52,7 +61,7 @@ class Agent:
             "messages": [[m.role, m.content] for m in self.messages],
             "scenario": None if self.scenario is None else [self.scenario.name, self.scenario.delay_ms],
             "calls": [call.stored() for call in self.calls],
-            "usage": [self.usage.input, self.usage.output],
+            "usage": list(astuple(self.usage)),
         }
 
 
@@ -93,17 +102,16 @@ def broken(agent: Agent) -> Agent:
 
 async def advance(services: Services, exchange: Exchange, agent: Agent) -> Agent:
     """Go on until the model has finished, a limit is reached, or a person is needed."""
+    planner = _planner(services)
     while True:
-        asked = next_step(
-            agent.messages, [call.seen() for call in agent.calls], agent.choice, _is(agent, "tool_loop")
-        )
-        if not asked.wishes:
-            return _finished(agent, asked.text)
+        step = await planner.next_step(_asked(services, agent))
+        if not step.wishes:
+            return _finished(agent, step)
         progress = Progress(agent.steps, len(agent.calls), agent.max_steps, agent.max_tool_calls)
         reason = services.policies.tools.exhausted(progress)
         if reason is not None:
             return replace(agent, finish_reason=reason)
-        agent = _wished(services, agent, asked.wishes, asked.attempt, asked.instruction)
+        agent = _wished(services, agent, step)
         if agent.finish_reason is not None:
             return agent
         agent = await _run_those(services, exchange, agent, approved=None)
@@ -118,34 +126,68 @@ async def decided(services: Services, exchange: Exchange, agent: Agent, approved
     return await advance(services, exchange, agent)
 
 
-def _wished(
-    services: Services, agent: Agent, wishes: tuple[Wish, ...], attempt: int, instruction: int
-) -> Agent:
+def _planner(services: Services) -> Planner:
+    if services.engine.planner is None:
+        raise RuntimeError("an agent was run on an engine without tools")  # the operation is not offered
+    return services.engine.planner
+
+
+def _asked(services: Services, agent: Agent) -> Asked:
+    model = services.engine.catalogue.find(agent.model)
+    if model is None:
+        raise ContractError("MODEL_NOT_FOUND", "The model of this run is no longer served.", param="/model")
+    tools = (tool for tool in TOOLS.values() if services.policies.tools.allowed(tool, agent.offered))
+    return Asked(
+        model=model,
+        messages=agent.messages,
+        seen=tuple(call.seen() for call in agent.calls),
+        choice=agent.choice,
+        tools=tuple(OfferedTool(tool.name, tool.description, tool.parameters) for tool in tools),
+        max_output_tokens=max(1, agent.max_output_tokens - agent.usage.output),
+        loop=_is(agent, "tool_loop"),
+    )
+
+
+def _wished(services: Services, agent: Agent, asked: Step) -> Agent:
     """The run with the calls the model has just written, and what writing them took."""
     step = agent.steps + 1
-    room = agent.max_tool_calls - len(agent.calls)
+    wishes = asked.wishes[: agent.max_tool_calls - len(agent.calls)]
     calls: list[CallRecord] = []
     output = agent.usage.output
     cut = False
-    for wish in wishes[:room]:
-        output += count_text(f"{wish.name} {wish.arguments}")
-        if output > agent.max_output_tokens:
+    for number, wish in enumerate(wishes, 1):
+        if asked.counts is None:
+            output += count_text(f"{wish.name} {wish.arguments}")
+        if output > agent.max_output_tokens or (asked.cut and number == len(asked.wishes)):
             # The model was stopped in the middle of this call: what there is of it must not run.
-            output, cut = agent.max_output_tokens, True
-            record = examined(services, truncated(wish), step, attempt, instruction, agent.offered)
+            output, cut = min(output, agent.max_output_tokens), True
+            said = truncated(wish) if asked.counts is None else wish
+            record = examined(services, said, step, asked.attempt, asked.instruction, agent.offered)
             calls.append(replace(record, arguments=None, status="incomplete", error=None))
             break
-        bad = _is(agent, "tool_bad_arguments") and attempt == 1
+        bad = _is(agent, "tool_bad_arguments") and asked.attempt == 1
         said = truncated(wish) if bad else wish
-        record = examined(services, said, step, attempt, instruction, agent.offered)
+        record = examined(services, said, step, asked.attempt, asked.instruction, agent.offered)
         # What the model meant is what it writes again.
         calls.append(replace(record, written=wish.arguments))
     return replace(
         agent,
         steps=step,
         calls=(*agent.calls, *calls),
-        usage=Usage(agent.usage.input + _read(agent), output),
+        usage=_after(agent, asked.counts, _read(agent), output - agent.usage.output),
         finish_reason="length" if cut else None,
+    )
+
+
+def _after(agent: Agent, told: TokenCounts | None, read: int, written: int) -> Usage:
+    """The run's usage after a step, by what the model's server told, else by what was counted here."""
+    used, counts = agent.usage, told or TokenCounts(read, written)
+    return Usage(
+        used.input + counts.input,
+        used.output + counts.output,
+        used.cached_input + counts.cached_input,
+        used.reasoning_output + counts.reasoning_output,
+        used.estimated or counts.estimated,
     )
 
 
@@ -185,7 +227,11 @@ def _read(agent: Agent) -> int:
     return count_messages(agent.messages) + sum(count_text(str(c.result)) for c in agent.calls)
 
 
-def _finished(agent: Agent, text: str) -> Agent:
+def _finished(agent: Agent, step: Step) -> Agent:
+    text = step.text
+    if step.counts is not None:
+        usage = _after(agent, step.counts, 0, 0)
+        return replace(agent, text=text, usage=usage, finish_reason="length" if step.cut else "stop")
     output = agent.usage.output + count_text(text)
     cut = output > agent.max_output_tokens
     if cut:

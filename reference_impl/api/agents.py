@@ -17,7 +17,7 @@ from reference_impl.api.notices import note_model
 from reference_impl.api.once import once
 from reference_impl.api.prompts import chosen_model, refuse_over_window, scenario
 from reference_impl.engine.base import EngineError, Message, ModelTimeoutError
-from reference_impl.engine.models import Model, find_model
+from reference_impl.engine.models import Model
 from reference_impl.engine.sandbox import refuse, stall
 from reference_impl.exchange import Exchange
 from reference_impl.http.answers import JSON, encode, json_answer
@@ -94,7 +94,7 @@ def operations(services: Services) -> dict[str, Handler]:
                 raise
             status = WAITING if after.finish_reason == WAITING else "complete"
             await services.agent_runs.save(run_id, status, after.stored())
-            used = Usage(after.usage.input - agent.usage.input, after.usage.output - agent.usage.output)
+            used = after.usage.since(agent.usage)
             return _answer(services, exchange, after, used, ticket)
 
         return await once(services, exchange, payload, execute)
@@ -126,7 +126,7 @@ def _agent(services: Services, payload: Mapping[str, Any]) -> Agent:
         raise invalid_request([{"pointer": f"/tools/{n}", "message": message} for n in unknown])
     return Agent(
         id=f"run_{secrets.token_hex(16)}",
-        model=chosen_model(payload).id,
+        model=chosen_model(services.engine.catalogue, payload).id,
         messages=tuple(Message(item["role"], item["content"]) for item in payload["messages"]),
         offered=None if offered is None else tuple(offered),
         choice=payload.get("tool_choice", "auto"),
@@ -137,8 +137,8 @@ def _agent(services: Services, payload: Mapping[str, Any]) -> Agent:
     )
 
 
-def _model(agent: Agent) -> Model:
-    model = find_model(agent.model)
+def _model(services: Services, agent: Agent) -> Model:
+    model = services.engine.catalogue.find(agent.model)
     if model is None:
         raise ContractError("MODEL_NOT_FOUND", "The model of this run is no longer served.", param="/model")
     return model
@@ -158,7 +158,7 @@ async def _rehearse(payload: Mapping[str, Any]) -> None:
 
 def _callers_model(services: Services, exchange: Exchange, agent: Agent) -> Model:
     """The model of a run, which the caller may call."""
-    model = _model(agent)
+    model = _model(services, agent)
     services.policies.scopes.require(exchange, *model_scopes(model))
     note_model(exchange, model)
     return model
@@ -174,11 +174,12 @@ async def _accounted(
     """Run the loop within its time; what it took is accounted for however it ends."""
     limit_s = services.settings.sync_max_seconds
     # What a run that breaks had read at least.
-    used, outcome = Usage(services.engine.count(agent.messages)), "INTERNAL"
+    least = services.engine.count(agent.messages)
+    used, outcome = Usage(least, estimated=not services.engine.exact), "INTERNAL"
     try:
         async with asyncio.timeout(limit_s):
             done = await work
-        used = Usage(done.usage.input - agent.usage.input, done.usage.output - agent.usage.output)
+        used = done.usage.since(agent.usage)
         outcome = done.finish_reason or "stop"
         return done
     except ContractError as refusal:
@@ -194,7 +195,13 @@ async def _accounted(
         raise error from late
     finally:
         await account(
-            services, exchange, _model(agent), used, operation="agent", outcome=outcome, requested=requested
+            services,
+            exchange,
+            _model(services, agent),
+            used,
+            operation="agent",
+            outcome=outcome,
+            requested=requested,
         )
 
 
@@ -264,5 +271,7 @@ def _content(
         "required_action": {"type": "approval", "tool_call_ids": [c.id for c in agent.pending]}
         if waiting
         else None,
-        "metadata": services.policies.metadata.block(exchange, AnswerFacts(_model(agent), used, extra)),
+        "metadata": services.policies.metadata.block(
+            exchange, AnswerFacts(_model(services, agent), used, extra)
+        ),
     }

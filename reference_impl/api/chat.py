@@ -14,17 +14,27 @@ from typing import Any
 from starlette.responses import Response
 
 from reference_impl.accounting import account, admit, failed
-from reference_impl.api.context import Turn, begin, finish, keep, preview, taking_turn
+from reference_impl.api.context import (
+    Turn,
+    begin,
+    beyond_limit,
+    finish,
+    keep,
+    measured,
+    preview,
+    taking_turn,
+)
 from reference_impl.api.failures import contract_error
 from reference_impl.api.notices import note_model
 from reference_impl.api.once import REPLAYED, claim, holding, once
 from reference_impl.api.prompts import chosen_model
-from reference_impl.api.stream import Answer, events, record, stream_response
+from reference_impl.api.stream import Answer, events, outage_event, record, stream_response
 from reference_impl.engine.base import (
     Call,
     EngineError,
     Finish,
     FinishReason,
+    Generation,
     ModelTimeoutError,
     OverloadedError,
 )
@@ -69,7 +79,7 @@ async def prepare(services: Services, exchange: Exchange, payload: dict[str, Any
 
     What a session holds is looked at when the request is executed: a replay must not depend on it.
     """
-    model = chosen_model(payload)
+    model = chosen_model(services.engine.catalogue, payload)
     services.policies.scopes.require(exchange, *model_scopes(model))
     note_model(exchange, model)
     return None if "session_id" in payload else await preview(services, exchange, payload)
@@ -86,13 +96,13 @@ def require_media_type(services: Services, exchange: Exchange, media_type: str) 
         )
 
 
-async def admit_call(services: Services, exchange: Exchange, call: Call) -> None:
-    """Everything that can refuse a call before its first token."""
+async def start_call(services: Services, exchange: Exchange, call: Call) -> Generation:
+    """Everything that can refuse a call before its first token; then the generation, which has to be closed."""
     await admit(services, exchange, call.model, call.input_tokens)
     try:
         if services.engine.gauge.active >= services.settings.max_generations:
             raise OverloadedError
-        await services.engine.admit(call)
+        return await services.engine.start(call)
     except EngineError as failure:
         raise contract_error(failure) from failure
 
@@ -117,8 +127,11 @@ async def _complete(
     services: Services, exchange: Exchange, turn: Turn, ticket: Ticket | None
 ) -> StoredAnswer:
     text, reason, usage = await whole_answer(services, exchange, turn.call, turn.requested)
+    too_long = beyond_limit(turn, usage.input)
+    if too_long is not None:
+        raise too_long
     await keep(services, turn, text)
-    facts = AnswerFacts(turn.call.model, usage, _extra(turn, ticket))
+    facts = AnswerFacts(turn.call.model, usage, {**_extra(turn, ticket), **measured(turn, usage.input)})
     content = {
         "id": new_chat_id(),
         "message": {"role": "assistant", "content": text},
@@ -132,20 +145,22 @@ async def whole_answer(
     services: Services, exchange: Exchange, call: Call, requested: str | None = None
 ) -> tuple[str, FinishReason, Usage]:
     """Admit, generate to the end and account for it; `requested` is the model's name in the request."""
-    await admit_call(services, exchange, call)
-    text, reason, usage = await _generate(services, exchange, call)
+    generation = await start_call(services, exchange, call)
+    text, reason, usage = await _generate(services, exchange, call, generation)
     await account(
         services, exchange, call.model, usage, operation="chat", outcome=reason, requested=requested
     )
     return text, reason, usage
 
 
-async def _generate(services: Services, exchange: Exchange, call: Call) -> tuple[str, FinishReason, Usage]:
+async def _generate(
+    services: Services, exchange: Exchange, call: Call, generation: Generation
+) -> tuple[str, FinishReason, Usage]:
     limit_s = services.settings.sync_max_seconds
     tokens: list[str] = []
     finish = Finish("stop")
     try:
-        async with asyncio.timeout(limit_s), aclosing(services.engine.generate(call)) as generation:
+        async with asyncio.timeout(limit_s), aclosing(generation):
             async for item in generation:
                 if isinstance(item, Finish):
                     finish = item
@@ -159,7 +174,9 @@ async def _generate(services: Services, exchange: Exchange, call: Call) -> tuple
         error = contract_error(ModelTimeoutError(limit_s * 1000, exchange.elapsed_ms))
         failed(services, exchange, call, "chat", error.code)
         raise error from late
-    return "".join(tokens), finish.reason, Usage.of(finish.counts, call.input_tokens, len(tokens))
+    exact = services.engine.exact
+    usage = Usage.of(finish.counts, call.input_tokens, len(tokens), exact=exact)
+    return "".join(tokens), finish.reason, usage
 
 
 async def _defer(
@@ -229,11 +246,11 @@ async def _begin(
 ) -> Answer:
     turn = prepared or await begin(services, exchange, payload)
     try:
-        await admit_call(services, exchange, turn.call)
+        generation = await start_call(services, exchange, turn.call)
     except BaseException:
         await finish(services, turn)
         raise
-    return Answer(new_chat_id(), turn, _extra(turn, ticket))
+    return Answer(new_chat_id(), turn, generation, _extra(turn, ticket))
 
 
 async def _keep(
@@ -249,7 +266,13 @@ async def _keep(
             await policy.release(services.ledger, ticket)
 
     try:
-        await record(recording, events(services, exchange, answer), answer, settle)
+        await record(
+            recording,
+            events(services, exchange, answer),
+            answer,
+            settle,
+            lambda: outage_event(services, exchange, answer),
+        )
     except BaseException:
         await asyncio.shield(policy.release(services.ledger, ticket))
         raise

@@ -35,7 +35,7 @@ def operations(services: Services) -> dict[str, Handler]:
     """Handlers by operationId."""
 
     async def classify(exchange: Exchange, payload: dict[str, Any]) -> Response:
-        model = chosen_model(payload)
+        model = chosen_model(services.engine.catalogue, payload)
         services.policies.scopes.require(exchange, *model_scopes(model))
         note_model(exchange, model)
         tokens = services.engine.count((Message("user", payload["text"]),))

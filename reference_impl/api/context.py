@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from reference_impl.api.failures import context_exceeded
 from reference_impl.api.notices import note_model
 from reference_impl.api.prompts import chat_call, chosen_model, messages_of
 from reference_impl.engine.base import Call, Message
 from reference_impl.exchange import Exchange
+from reference_impl.outages import OutageError
 from reference_impl.policies.context import Wish
 from reference_impl.policies.errors import ContractError
 from reference_impl.services import Services
 from reference_impl.store.sessions import Session, SessionIsBusyError
 
-LEASE_S = 600.0
-"""For how long a turn may hold its session; only a turn whose server died ever holds it so long."""
+_log = logging.getLogger("aiconform.reference")
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ async def begin(services: Services, exchange: Exchange, payload: Mapping[str, An
         return _turn(services, exchange, payload, None)
     lease = secrets.token_hex(16)
     try:
-        session = await services.sessions.take(session_id, exchange.caller.name, lease, LEASE_S)
+        session = await services.sessions.take(session_id, exchange.caller.name, lease)
     except SessionIsBusyError:
         raise ContractError(
             "SESSION_BUSY",
@@ -77,6 +79,20 @@ async def begin(services: Services, exchange: Exchange, payload: Mapping[str, An
         raise
 
 
+def measured(turn: Turn, input_tokens: int) -> dict[str, Any]:
+    """The turn's `metadata.context` with the input as it was in the end, by the count of the model's server."""
+    return {"context": {**turn.context, "input_tokens": input_tokens}} if turn.context else {}
+
+
+def beyond_limit(turn: Turn, input_tokens: int) -> ContractError | None:
+    """The refusal of an answer whose input turned out larger than the caller's own limit, having been estimated
+    before; an answer is never said to be within a limit that it is not."""
+    limit, window = turn.context.get("limit"), turn.context.get("window")
+    if limit is None or limit == window or input_tokens <= limit:
+        return None
+    return context_exceeded(input_tokens, limit)
+
+
 async def keep(services: Services, turn: Turn, text: str) -> None:
     """Remember what was said in a turn. A session that was deleted meanwhile stays deleted."""
     if turn.session is not None and turn.lease is not None:
@@ -88,7 +104,10 @@ async def finish(services: Services, turn: Turn) -> None:
     """Let the next turn of the session begin."""
     if turn.session is not None and turn.lease is not None:
         # Shielded: who is cancelled while waiting for its turn at the database must not keep the session.
-        await asyncio.shield(services.sessions.release(turn.session, turn.lease))
+        try:
+            await asyncio.shield(services.sessions.release(turn.session, turn.lease))
+        except OutageError as problem:
+            _log.warning("a session stays busy until its lease ends: %s", problem)
 
 
 @asynccontextmanager
@@ -110,7 +129,7 @@ def _turn(
     session: Session | None,
     lease: str | None = None,
 ) -> Turn:
-    model = chosen_model(payload)
+    model = chosen_model(services.engine.catalogue, payload)
     note_model(exchange, model)
     told = messages_of(payload)
     history = () if session is None else session.messages

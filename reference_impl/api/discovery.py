@@ -10,14 +10,14 @@ from reference_impl.api.agents import MOST_STEPS, MOST_TOOL_CALLS
 from reference_impl.api.classify import REVIEW_THRESHOLD, disclosed
 from reference_impl.api.sockets import PATH as SOCKET_PATH
 from reference_impl.engine.job_sandbox import JOB_SCENARIOS
-from reference_impl.engine.models import CURRENCY, DEFAULT_MODEL
-from reference_impl.engine.sandbox import SCENARIOS
+from reference_impl.engine.models import CURRENCY
+from reference_impl.engine.sandbox import AGENT_SCENARIOS, SCENARIOS
 from reference_impl.http.answers import JSON, encode, json_answer, stored_answer
 from reference_impl.http.dispatch import Handler
 from reference_impl.identity import SCOPES
 from reference_impl.oauth.keys import ALGORITHMS
+from reference_impl.offers import withheld
 from reference_impl.policies.challenges import RESOURCE_METADATA
-from reference_impl.policies.context import STRATEGIES
 from reference_impl.policies.errors import ContractError
 from reference_impl.policies.sockets import SUBPROTOCOL
 from reference_impl.services import Services
@@ -73,7 +73,7 @@ def _described(entry: ErrorEntry) -> dict[str, Any]:
 
 
 def _capabilities(services: Services) -> dict[str, Any]:
-    settings = services.settings
+    settings, absent = services.settings, withheld(services.engine)
     offered: dict[str, Any] = {
         "core": {},
         "streaming": {"turns": True, "keep_alive_seconds": settings.keep_alive_s},
@@ -92,10 +92,15 @@ def _capabilities(services: Services) -> dict[str, Any]:
         },
         "agents": {"max_steps": MOST_STEPS, "max_tool_calls": MOST_TOOL_CALLS, "approvals": True},
         "tools": {"names": list(TOOLS)},
-        "context": {"strategies": list(STRATEGIES), "session_ttl_seconds": settings.session_ttl_s},
-        "estimation": {"exact": True},
+        "context": {
+            "strategies": list(services.policies.context.strategies),
+            "session_ttl_seconds": settings.session_ttl_s,
+        },
+        "estimation": {"exact": services.engine.exact},
         "usage.query": {"retention_seconds": settings.usage_retention_s},
-        "sandbox": {"scenarios": list(SCENARIOS)},
+        "sandbox": {
+            "scenarios": [s for s in SCENARIOS if s not in AGENT_SCENARIOS or "agents" not in absent]
+        },
         "jobs": {
             "retention_seconds": int(settings.job_retention_s),
             "deadline_seconds": int(settings.job_deadline_s),
@@ -121,12 +126,12 @@ def _capabilities(services: Services) -> dict[str, Any]:
     return {
         "contract_version": CONTRACT_VERSION,
         "api_versions": list(API_VERSIONS),
-        "default_model": DEFAULT_MODEL.id,
+        "default_model": services.engine.catalogue.default.id,
         "limits": {
             "max_body_bytes": settings.max_body_bytes,
             "sync_max_seconds": settings.sync_max_seconds,
         },
-        "capabilities": offered,
+        "capabilities": {name: facts for name, facts in offered.items() if name not in absent},
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.responses import Response
 
 from reference_impl.api.context import preview
-from reference_impl.engine.models import CURRENCY, PRICE_VERSION
+from reference_impl.engine.models import CURRENCY
 from reference_impl.exchange import Exchange
 from reference_impl.http.answers import json_answer
 from reference_impl.http.dispatch import Handler
@@ -31,7 +31,7 @@ def operations(services: Services) -> dict[str, Handler]:
                     "max": _amount(call.model.cost(call.input_tokens, call.max_output_tokens)),
                     "currency": CURRENCY,
                 },
-                "price_version": PRICE_VERSION,
+                "price_version": call.model.price_version,
                 "exact": True,
                 "context": turn.context,
             }

@@ -19,7 +19,8 @@ from reference_impl.store.job_rows import OPEN
 from reference_impl.work.visibility import visible_job
 
 _LOOK_AGAIN_S = 1.0
-"""A change by another process of the same database gives no signal here."""
+_LOOK_ELSEWHERE_S = 0.25
+"""A change by another server on the same database gives no signal here."""
 
 
 async def job_events(services: Services, exchange: Exchange, job_id: str) -> Response:
@@ -51,6 +52,7 @@ async def job_events(services: Services, exchange: Exchange, job_id: str) -> Res
 
 async def _follow(services: Services, job_id: str, after: int) -> AsyncGenerator[bytes, None]:
     write = services.policies.events
+    look_again_s = _LOOK_ELSEWHERE_S if services.database.shared else _LOOK_AGAIN_S
     with services.wakeups.watching(job_id) as changed:
         while True:
             changed.clear()
@@ -62,7 +64,7 @@ async def _follow(services: Services, job_id: str, after: int) -> AsyncGenerator
                 yield write.done()
                 return
             try:
-                async with asyncio.timeout(_LOOK_AGAIN_S):
+                async with asyncio.timeout(look_again_s):
                     await changed.wait()
             except TimeoutError:
                 pass

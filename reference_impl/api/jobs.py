@@ -32,7 +32,7 @@ def operations(services: Services) -> dict[str, Handler]:
     """Handlers by operationId."""
 
     async def analyze_document(exchange: Exchange, payload: dict[str, Any]) -> Response:
-        model, tokens = chosen_model(payload), count_text(payload["document"])
+        model, tokens = chosen_model(services.engine.catalogue, payload), count_text(payload["document"])
         services.policies.scopes.require(exchange, *model_scopes(model))
         note_model(exchange, model)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from reference_impl.api.failures import context_exceeded
 from reference_impl.engine.base import Call, Engine, Message, Scenario
-from reference_impl.engine.models import DEFAULT_MODEL, RETIRED, Model, find_model
+from reference_impl.engine.models import Catalogue, Model
 from reference_impl.http.schema import invalid_request
 from reference_impl.policies.context import Fitted
 from reference_impl.policies.errors import ContractError
@@ -15,19 +15,19 @@ from reference_impl.policies.errors import ContractError
 DEFAULT_OUTPUT_TOKENS = 256
 
 
-def chosen_model(payload: Mapping[str, Any]) -> Model:
+def chosen_model(catalogue: Catalogue, payload: Mapping[str, Any]) -> Model:
     """The model of a request. Raises like `published_model`."""
     name = payload.get("model")
-    return DEFAULT_MODEL if name is None else published_model(name, "/model")
+    return catalogue.default if name is None else published_model(catalogue, name, "/model")
 
 
-def published_model(name: str, param: str) -> Model:
+def published_model(catalogue: Catalogue, name: str, param: str) -> Model:
     """The model with this id or alias; `param` is where the request has it.
 
     Raises:
         ContractError: MODEL_NOT_FOUND for a name nobody published, MODEL_RETIRED for one that is gone.
     """
-    gone = RETIRED.get(name)
+    gone = catalogue.retired.get(name)
     if gone is not None:
         raise ContractError(
             "MODEL_RETIRED",
@@ -35,7 +35,7 @@ def published_model(name: str, param: str) -> Model:
             param=param,
             details={"model": gone.id, "retired_at": gone.retired_at, "successor": gone.successor},
         )
-    model = find_model(name)
+    model = catalogue.find(name)
     if model is None:
         raise ContractError("MODEL_NOT_FOUND", "There is no such model; GET /models lists them.", param=param)
     return model
@@ -56,7 +56,7 @@ def chat_call(engine: Engine, payload: Mapping[str, Any], fitted: Fitted | None 
     """The call a chat request asks for, defaults applied; of `fitted`, or of the request's own messages, whose
     number is then checked against the window.
     """
-    model = chosen_model(payload)
+    model = chosen_model(engine.catalogue, payload)
     if fitted is None:
         messages = messages_of(payload)
         input_tokens = engine.count(messages)

@@ -23,7 +23,8 @@ from reference_impl.http.sockets import (
     message_id_of,
     named,
 )
-from reference_impl.policies.errors import ContractError
+from reference_impl.outages import OutageError
+from reference_impl.policies.errors import ContractError, unavailable
 from reference_impl.policies.metadata import AnswerFacts, Usage
 from reference_impl.services import Services
 from reference_impl.settings import BASE_PATH
@@ -187,6 +188,9 @@ class Talk:
                 await self._send_all(turn, opened, opened.answer)
         except ContractError as error:
             await self._say(turn, self._error(exchange, error))
+        except OutageError as problem:
+            _log.warning("the answer to request %s: %s", exchange.request_id, problem)
+            await self._say(turn, self._error(exchange, unavailable()))
         except Exception:  # noqa: BLE001 - a bug must end the answer as an error, not as silence
             _log.exception("the answer to request %s failed", exchange.request_id)
             bug = ContractError("INTERNAL", "The server failed; the request id helps its operator.")

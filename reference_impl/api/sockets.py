@@ -21,7 +21,8 @@ from reference_impl.http.sockets import (
     refuse,
 )
 from reference_impl.http.wiring import admit
-from reference_impl.policies.errors import ContractError
+from reference_impl.outages import OutageError
+from reference_impl.policies.errors import ContractError, unavailable
 from reference_impl.policies.sockets import SUBPROTOCOL
 from reference_impl.services import Services
 from reference_impl.settings import BASE_PATH
@@ -66,7 +67,8 @@ class ChatSocket:
                 # A connection that waits holds no slot; every answer on it does.
                 policies.limits.release(exchange)
             await self._talk(exchange, await accept(self._entry, exchange, receive, send, subprotocol))
-        except ContractError as error:
+        except (ContractError, OutageError) as problem:
+            error = problem if isinstance(problem, ContractError) else unavailable()
             code = error.code
             status = await refuse(self._entry, policies, exchange, error, receive, send)
         finally:

@@ -12,13 +12,14 @@ from typing import Any
 from starlette.responses import Response
 
 from reference_impl.accounting import account
-from reference_impl.api.context import Turn, keep
+from reference_impl.api.context import Turn, beyond_limit, keep, measured
 from reference_impl.api.context import finish as end_turn
 from reference_impl.api.failures import contract_error
-from reference_impl.engine.base import Call, EngineError, Finish
+from reference_impl.engine.base import Call, EngineError, Finish, Generation
 from reference_impl.exchange import Exchange
 from reference_impl.http.streaming import EventStream
-from reference_impl.policies.errors import ContractError
+from reference_impl.outages import OutageError
+from reference_impl.policies.errors import ContractError, unavailable
 from reference_impl.policies.metadata import AnswerFacts, Usage
 from reference_impl.runs import Recording
 from reference_impl.services import Services
@@ -38,6 +39,7 @@ class Answer:
 
     id: str
     turn: Turn
+    generation: Generation
     extra: dict[str, Any] = field(default_factory=dict)
     complete: bool = False
     produced: int = 0
@@ -73,39 +75,44 @@ async def events(services: Services, exchange: Exchange, answer: Answer) -> Asyn
             name="metadata",
         )
         try:
-            async with aclosing(services.engine.generate(answer.call)) as generation:
-                async for item in generation:
-                    if isinstance(item, Finish):
-                        finish = item
-                        break
-                    if first_token_ms is None:
-                        first_token_ms = exchange.elapsed_ms
-                    tokens.append(item)
-                    answer.produced += 1
-                    yield write.event(
-                        {
-                            "type": "token",
-                            "token": item,
-                            "index": len(tokens) - 1,
-                            "sequence_number": next(answer.sequence),
-                        }
-                    )
+            async for item in answer.generation:
+                if isinstance(item, Finish):
+                    finish = item
+                    break
+                if first_token_ms is None:
+                    first_token_ms = exchange.elapsed_ms
+                tokens.append(item)
+                answer.produced += 1
+                yield write.event(
+                    {
+                        "type": "token",
+                        "token": item,
+                        "index": len(tokens) - 1,
+                        "sequence_number": next(answer.sequence),
+                    }
+                )
         except EngineError as failure:
             answer.failure = contract_error(failure)
-        else:
+        used = _used(services, answer, finish, len(tokens))
+        if answer.failure is None:
+            answer.failure = beyond_limit(answer.turn, used.input)
+        if answer.failure is None:
             await keep(services, answer.turn, "".join(tokens))
-        used = _used(answer, finish, len(tokens))
         metadata = _metadata(services, exchange, answer, used, first_token_ms)
+    except OutageError as problem:
+        _log.warning("the generation of request %s: %s", exchange.request_id, problem)
+        answer.failure = unavailable()
     except Exception:  # noqa: BLE001 - a bug must end the stream as an error, not as a cut
         _log.exception("the generation of request %s failed", exchange.request_id)
         answer.failure = ContractError("INTERNAL", "The server failed; the request id helps its operator.")
     finally:
+        await answer.generation.aclose()
         outcome = _ABANDONED if finish is None else finish.reason
         await account(
             services,
             exchange,
             answer.call.model,
-            _used(answer, finish, len(tokens)),
+            _used(services, answer, finish, len(tokens)),
             operation="chat",
             outcome=outcome if answer.failure is None else answer.failure.code,
             requested=answer.turn.requested,
@@ -129,16 +136,17 @@ async def events(services: Services, exchange: Exchange, answer: Answer) -> Asyn
     yield write.done()
 
 
-def _used(answer: Answer, finish: Finish | None, pieces: int) -> Usage:
+def _used(services: Services, answer: Answer, finish: Finish | None, pieces: int) -> Usage:
     counts = None if finish is None else finish.counts
-    return Usage.of(counts, answer.call.input_tokens, pieces)
+    return Usage.of(counts, answer.call.input_tokens, pieces, exact=services.engine.exact)
 
 
 def _metadata(
     services: Services, exchange: Exchange, answer: Answer, used: Usage, first_token_ms: int | None
 ) -> dict[str, Any]:
     waited = exchange.elapsed_ms if first_token_ms is None else first_token_ms
-    facts = AnswerFacts(answer.call.model, used, {**answer.extra, "time_to_first_token_ms": waited})
+    extra = {**answer.extra, **measured(answer.turn, used.input), "time_to_first_token_ms": waited}
+    facts = AnswerFacts(answer.call.model, used, extra)
     return services.policies.metadata.block(exchange, facts)
 
 
@@ -158,6 +166,11 @@ def error_event(
     return services.policies.events.event(
         event if metadata is None else {**event, "metadata": metadata}, name="error"
     )
+
+
+def outage_event(services: Services, exchange: Exchange, answer: Answer) -> bytes:
+    """The event that ends a stream whose end could not be kept."""
+    return error_event(services, exchange, answer.sequence, unavailable())
 
 
 def stream_response(
@@ -189,11 +202,12 @@ async def record(
     blocks: AsyncGenerator[bytes, None],
     answer: Answer,
     settle: Callable[[bytes], Awaitable[None]],
+    unsettled: Callable[[], bytes],
 ) -> None:
     """Run an answer to its end into `recording`, whoever reads it.
 
     `settle` gets the whole stream, and has finished before readers see how it ended: whoever repeats the
-    request on seeing the end finds it settled.
+    request on seeing the end finds it settled. In an outage it ends with `unsettled()` instead.
     """
     seen: list[bytes] = []
     held: list[bytes] = []
@@ -205,7 +219,11 @@ async def record(
                     held.append(block)
                 else:
                     recording.append(block)
-        await settle(b"".join(seen))
+        try:
+            await settle(b"".join(seen))
+        except OutageError as problem:
+            _log.warning("the answer %s is not kept: %s", answer.id, problem)
+            held = [unsettled()]
         for block in held:
             recording.append(block)
     finally:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+from collections.abc import AsyncGenerator
 
 from starlette.responses import Response
 
-from reference_impl.api.chat import admit_call, new_chat_id, replay
+from reference_impl.api.chat import new_chat_id, replay, start_call
 from reference_impl.api.context import begin, finish
 from reference_impl.api.notices import note_model
 from reference_impl.api.prompts import chosen_model
-from reference_impl.api.stream import Answer, events, record, stream_response
+from reference_impl.api.stream import Answer, error_event, events, outage_event, record, stream_response
 from reference_impl.exchange import Exchange
 from reference_impl.http.dispatch import Handler
 from reference_impl.policies.errors import ContractError
@@ -19,6 +21,8 @@ from reference_impl.policies.scopes import model_scopes
 from reference_impl.runs import Recording
 from reference_impl.services import Services
 from reference_impl.store.turns import Turn as StoredTurn
+
+_LOOK_AGAIN_S = 0.25
 
 
 def operations(services: Services) -> dict[str, Handler]:
@@ -30,32 +34,40 @@ def operations(services: Services) -> dict[str, Handler]:
             turn = await services.turns.find(turn_id, exchange.caller.name)
             if turn is None:
                 raise ContractError("TURN_NOT_FOUND", "There is no such turn.", param="turn_id")
-            model = chosen_model(turn.request)
+            model = chosen_model(services.engine.catalogue, turn.request)
             services.policies.scopes.require(exchange, *model_scopes(model))
             note_model(exchange, model)
             if turn.answer is not None:
                 stored = replay(split_blocks(turn.answer))
                 return stream_response(services, exchange, stored, itertools.count())
+            if exchange.method == "HEAD":
+                return stream_response(services, exchange, replay([]), itertools.count())
             recording = services.turns_under_way.get(turn_id)
-            if recording is None and exchange.method != "HEAD":
+            if recording is None:
+                if not await services.turns.take(turn_id):
+                    blocks = _elsewhere(services, exchange, turn_id)
+                    return stream_response(services, exchange, blocks, itertools.count())
                 answer = await _begin(services, exchange, turn)
                 recording = Recording()
                 services.turns_under_way[turn_id] = recording
                 services.runs.start(_generate(services, exchange, turn, answer, recording))
-        blocks = replay([]) if recording is None else recording.blocks()
-        return stream_response(services, exchange, blocks, itertools.count())
+        return stream_response(services, exchange, recording.blocks(), itertools.count())
 
     return {"streamTurn": stream_turn}
 
 
 async def _begin(services: Services, exchange: Exchange, stored: StoredTurn) -> Answer:
-    turn = await begin(services, exchange, stored.request)
     try:
-        await admit_call(services, exchange, turn.call)
+        turn = await begin(services, exchange, stored.request)
+        try:
+            generation = await start_call(services, exchange, turn.call)
+        except BaseException:
+            await finish(services, turn)
+            raise
     except BaseException:
-        await finish(services, turn)
+        await asyncio.shield(services.turns.release(stored.id))
         raise
-    return Answer(new_chat_id(), turn, {"context": turn.context})
+    return Answer(new_chat_id(), turn, generation, {"context": turn.context})
 
 
 async def _generate(
@@ -69,6 +81,27 @@ async def _generate(
             await services.turns.answer(turn.id, stream)
 
     try:
-        await record(recording, events(services, exchange, answer), answer, settle)
+        await record(
+            recording,
+            events(services, exchange, answer),
+            answer,
+            settle,
+            lambda: outage_event(services, exchange, answer),
+        )
     finally:
         del services.turns_under_way[turn.id]
+        await asyncio.shield(services.turns.release(turn.id))
+
+
+async def _elsewhere(services: Services, exchange: Exchange, turn_id: str) -> AsyncGenerator[bytes, None]:
+    """The answer that another server on the same database generates, as a whole once it is there."""
+    while (turn := await services.turns.find(turn_id, exchange.caller.name)) is not None:
+        if turn.answer is not None:
+            for block in split_blocks(turn.answer):
+                yield block
+            return
+        if not turn.under_way:
+            break
+        await asyncio.sleep(_LOOK_AGAIN_S)
+    error = ContractError("UPSTREAM_ERROR", "The answer was not completed; ask for the stream again.")
+    yield error_event(services, exchange, itertools.count(), error)

@@ -12,6 +12,7 @@ from reference_impl.engine.models import CURRENCY
 from reference_impl.exchange import Exchange
 from reference_impl.http.answers import json_answer
 from reference_impl.http.dispatch import Handler
+from reference_impl.policies.metadata import unknown_price
 from reference_impl.services import Services
 from reference_impl.store.usage import UsageRecord
 from reference_impl.store.webhooks import timestamp
@@ -37,13 +38,20 @@ def _described(record: UsageRecord) -> dict[str, Any]:
         "model_version": record.model,
         "at": timestamp(record.at),
         "tokens_used": _tokens([record]),
-        "cost": {"amount": record.cost, "currency": CURRENCY, "price_version": record.price_version},
+        "cost": {
+            "amount": record.cost,
+            "currency": CURRENCY,
+            "price_version": record.price_version,
+            **unknown_price(record.price_version),
+        },
     }
 
 
 def _total(records: Sequence[UsageRecord]) -> dict[str, Any]:
     amount = sum((Decimal(record.cost) for record in records), Decimal(0))
-    return {"tokens_used": _tokens(records), "cost": {"amount": format(amount, "f"), "currency": CURRENCY}}
+    unknown = {k: v for record in records for k, v in unknown_price(record.price_version).items()}
+    cost = {"amount": format(amount, "f"), "currency": CURRENCY, **unknown}
+    return {"tokens_used": _tokens(records), "cost": cost}
 
 
 def _tokens(records: Sequence[UsageRecord]) -> dict[str, int]:

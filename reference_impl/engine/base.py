@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
-from reference_impl.engine.models import Model
+from reference_impl.engine.models import Catalogue, Model
 
 FinishReason = Literal["stop", "length", "content_filter"]
 
@@ -42,12 +42,16 @@ class Call:
 
 @dataclass(frozen=True)
 class TokenCounts:
-    """What an engine says a generation took. `input` includes the cached, `output` the reasoning tokens."""
+    """What an engine says a generation took. `input` includes the cached, `output` the reasoning tokens.
+
+    `estimated`: nobody has told it, the engine has guessed.
+    """
 
     input: int
     output: int
     cached_input: int = 0
     reasoning_output: int = 0
+    estimated: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,81 @@ class Finish:
 
     reason: FinishReason
     counts: TokenCounts | None = None
+
+
+ToolChoice = Literal["auto", "none", "required"]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A tool call as the model wrote it: `arguments` is text, which may or may not be JSON."""
+
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A call that was made, as the model sees it. `instruction` is the number of the step that asked for it, or of
+    the line that did; `failure` says why there is no result.
+    """
+
+    instruction: int
+    wish: Wish
+    attempt: int
+    succeeded: bool
+    retryable: bool
+    result: Any
+    id: str = ""
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """The calls the model wants next, all at once; no calls: it has finished, and says `text`.
+
+    `counts` is what the step took, None where whoever asked has to count. `cut`: the output limit ended it early.
+    """
+
+    instruction: int
+    wishes: tuple[Wish, ...] = ()
+    attempt: int = 1
+    text: str = ""
+    counts: TokenCounts | None = None
+    cut: bool = False
+
+
+@dataclass(frozen=True)
+class OfferedTool:
+    """A tool as a model is told of it; `parameters` is the JSON Schema of its arguments."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One look of a model at a conversation with tools. `max_output_tokens` is what is left of the run's limit.
+
+    `loop`: the sandbox has it repeat its first step for ever.
+    """
+
+    model: Model
+    messages: tuple[Message, ...]
+    seen: tuple[Seen, ...]
+    choice: ToolChoice
+    tools: tuple[OfferedTool, ...]
+    max_output_tokens: int
+    loop: bool = False
+
+
+class Planner(Protocol):
+    """Decides what tools to use next."""
+
+    async def next_step(self, asked: Asked) -> Step:
+        """The next calls, or the answer. Raises an `EngineError` where the model fails."""
+        ...
 
 
 @dataclass
@@ -74,6 +153,19 @@ class Candidate:
     confidence: float
 
 
+class Generation(Protocol):
+    """The output piece by piece (one token each, unless the `Finish` has counts), then one `Finish`.
+
+    Iterating raises an `EngineError` when the generation breaks. Closing it stops the work.
+    """
+
+    def __aiter__(self) -> AsyncIterator[str | Finish]: ...
+
+    def aclose(self) -> Awaitable[None]:
+        """Stop. Whoever was given a generation closes it, also one that was never iterated."""
+        ...
+
+
 class Engine(Protocol):
     """Generates text token by token."""
 
@@ -82,21 +174,27 @@ class Engine(Protocol):
         """Counters that show whether the engine is really working, or has really stopped."""
         ...
 
+    @property
+    def catalogue(self) -> Catalogue:
+        """The models it has."""
+        ...
+
+    @property
+    def exact(self) -> bool:
+        """Whether `count` is what an answer will report, or only an estimate."""
+        ...
+
+    @property
+    def planner(self) -> Planner | None:
+        """How its models use tools; None if they cannot."""
+        ...
+
     def count(self, messages: Sequence[Message]) -> int:
         """Input tokens of a conversation."""
         ...
 
-    async def admit(self, call: Call) -> None:
-        """Raise an `EngineError` for what can be known before the first token."""
-        ...
-
-    def generate(self, call: Call) -> AsyncGenerator[str | Finish, None]:
-        """Yield the output piece by piece (one token each, unless the `Finish` has counts), then one `Finish`.
-
-        Closing it stops the work.
-
-        Raises an `EngineError` when the generation breaks.
-        """
+    async def start(self, call: Call) -> Generation:
+        """Begin a generation. Raises an `EngineError` for what can be known before the first token."""
         ...
 
     async def close(self) -> None:

@@ -6,7 +6,9 @@ import asyncio
 import secrets
 from collections.abc import AsyncGenerator, Sequence
 
-from reference_impl.engine.base import Call, Finish, Gauge, Message
+from reference_impl.engine.base import Call, Finish, Gauge, Generation, Message, Planner
+from reference_impl.engine.models import BUILTIN
+from reference_impl.engine.planner import ObedientPlanner
 from reference_impl.engine.prose import seed_of, write
 from reference_impl.engine.tokens import count_messages, pieces
 
@@ -16,8 +18,12 @@ _REPEAT = "Repeat exactly: "
 class BuiltinEngine:
     """Writes prose, or repeats what it is told to repeat, with optional delays in milliseconds."""
 
+    catalogue = BUILTIN
+    exact = True
+
     def __init__(self, first_token_ms: int = 0, token_ms: int = 0) -> None:
         self.gauge = Gauge()
+        self.planner: Planner | None = ObedientPlanner()
         self._first_s = first_token_ms / 1000
         self._next_s = token_ms / 1000
 
@@ -25,13 +31,14 @@ class BuiltinEngine:
         """Input tokens of a conversation."""
         return count_messages(messages)
 
-    async def admit(self, call: Call) -> None:
-        """The builtin engine has room for every call."""
-
     async def close(self) -> None:
         """There is nothing to let go of."""
 
-    async def generate(self, call: Call) -> AsyncGenerator[str | Finish, None]:
+    async def start(self, call: Call) -> Generation:
+        """The builtin engine has room for every call."""
+        return self._generate(call)
+
+    async def _generate(self, call: Call) -> AsyncGenerator[str | Finish, None]:
         """One string per token, then the finish reason."""
         tokens = pieces(_answer(call))
         self.gauge.active += 1

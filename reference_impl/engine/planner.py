@@ -10,12 +10,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from reference_impl.engine.base import Message
-
-ToolChoice = Literal["auto", "none", "required"]
+from reference_impl.engine.base import Asked, Message, Seen, Step, ToolChoice, Wish
 
 _LINE = re.compile(r"^\s*Call [A-Za-z_]\w* ?\{.*\}\s*$")
 _CALL = re.compile(r"Call ([A-Za-z_]\w*) ?(\{.*\})")
@@ -24,34 +21,12 @@ _SEARCH = re.compile(r"^search (?:for )?(.+)$", re.IGNORECASE)
 _MOST_ATTEMPTS = 2
 
 
-@dataclass(frozen=True)
-class Wish:
-    """A call as the model wrote it: `arguments` is text, which may or may not be JSON."""
+class ObedientPlanner:
+    """The builtin model with tools."""
 
-    name: str
-    arguments: str
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A call that was made, as the model sees it. `instruction` is the number of the line that asked for it."""
-
-    instruction: int
-    wish: Wish
-    attempt: int
-    succeeded: bool
-    retryable: bool
-    result: Any
-
-
-@dataclass(frozen=True)
-class Step:
-    """The calls the model wants next, all at once; no calls: it has finished, and says `text`."""
-
-    instruction: int
-    wishes: tuple[Wish, ...] = ()
-    attempt: int = 1
-    text: str = ""
+    async def next_step(self, asked: Asked) -> Step:
+        """What the lines of the conversation, and of the results so far, tell it to do."""
+        return next_step(asked.messages, asked.seen, asked.choice, asked.loop)
 
 
 def next_step(messages: Sequence[Message], seen: Sequence[Seen], choice: ToolChoice, loop: bool) -> Step:

@@ -12,14 +12,17 @@ from reference_impl.engine.base import (
     Engine,
     Finish,
     Gauge,
+    Generation,
     InputFilteredError,
     Message,
     ModelTimeoutError,
     OverloadedError,
+    Planner,
     Scenario,
     ToolFailedError,
     UpstreamBrokenError,
 )
+from reference_impl.engine.models import Catalogue
 
 _SLOW_FIRST_TOKEN_MS = 1500
 _TIMEOUT_MS = 300
@@ -39,6 +42,9 @@ SCENARIOS = (
     "tool_loop",
     "tool_bad_arguments",
 )
+
+AGENT_SCENARIOS = frozenset(("tool_error", "tool_loop", "tool_bad_arguments"))
+"""Those that only an agent can play."""
 
 _REFUSALS: dict[str, Callable[[], Exception]] = {
     "overloaded": lambda: OverloadedError(retry_after_s=1),
@@ -81,24 +87,35 @@ class SandboxEngine:
         """Input tokens of a conversation."""
         return self._engine.count(messages)
 
-    async def admit(self, call: Call) -> None:
-        """Refuse at once what the scenario or the wrapped engine refuses."""
-        refuse(call.scenario)
-        await self._engine.admit(call)
+    @property
+    def catalogue(self) -> Catalogue:
+        """The wrapped engine's models."""
+        return self._engine.catalogue
+
+    @property
+    def exact(self) -> bool:
+        """As the wrapped engine counts."""
+        return self._engine.exact
+
+    @property
+    def planner(self) -> Planner | None:
+        """The wrapped engine's."""
+        return self._engine.planner
 
     async def close(self) -> None:
         """Close the wrapped engine."""
         await self._engine.close()
 
-    def generate(self, call: Call) -> AsyncGenerator[str | Finish, None]:
-        """The wrapped engine's generation, disturbed as the scenario says."""
+    async def start(self, call: Call) -> Generation:
+        """The wrapped engine's generation, disturbed as the scenario says; or at once what the scenario refuses."""
         if call.scenario is None:
-            return self._engine.generate(call)
+            return await self._engine.start(call)
+        refuse(call.scenario)
         return self._disturbed(call, call.scenario)
 
     async def _disturbed(self, call: Call, scenario: Scenario) -> AsyncGenerator[str | Finish, None]:
         await stall(scenario)
-        generation = self._engine.generate(call)
+        generation = await self._engine.start(call)
         produced = 0
         try:
             async for item in generation:

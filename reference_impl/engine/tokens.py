@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 
@@ -15,6 +16,9 @@ _TOKEN = rf"(?:[{_SINGLE}]|[^\W{_SINGLE}]+|[^\w\s])"
 _COUNT = re.compile(_TOKEN)
 # A piece keeps the white space that follows it, so that joined pieces are the text, byte for byte.
 _PIECE = re.compile(rf"^\s+$|(?:^\s+)?{_TOKEN}\s*")
+# An encoding merges a run of the same mark, and hardly ever more than so many characters into one token.
+_RUN = re.compile(rf"[{_SINGLE}]|[^\W{_SINGLE}]+|([^\w\s])\1*")
+_MOST_PER_TOKEN = 16
 
 
 def pieces(text: str) -> list[str]:
@@ -25,6 +29,16 @@ def pieces(text: str) -> list[str]:
 def count_text(text: str) -> int:
     """Tokens of one string; white space alone counts as nothing."""
     return len(_COUNT.findall(text))
+
+
+def estimate_text(text: str) -> int:
+    """About the least that any byte-pair encoding makes of a text, so that what it refuses would not have fitted."""
+    return sum(math.ceil(len(run[0]) / _MOST_PER_TOKEN) for run in _RUN.finditer(text))
+
+
+def estimate_messages(messages: Sequence[Message]) -> int:
+    """As `estimate_text`, with the fixed overhead of each message."""
+    return sum(MESSAGE_OVERHEAD + estimate_text(message.content) for message in messages)
 
 
 def count_messages(messages: Sequence[Message]) -> int:

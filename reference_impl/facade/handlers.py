@@ -12,7 +12,6 @@ from reference_impl.api.chat import new_chat_id, streamed_answer, whole_answer
 from reference_impl.api.context import Turn
 from reference_impl.api.once import once
 from reference_impl.api.prompts import chat_call
-from reference_impl.engine.models import MODELS, find_model
 from reference_impl.exchange import Exchange
 from reference_impl.facade.shapes import CompletionEvents, completion, model_object
 from reference_impl.http.answers import JSON, encode, json_answer
@@ -44,11 +43,12 @@ def operations(services: Services) -> dict[str, Handler]:
         return await once(services, exchange, payload, execute)
 
     async def models(exchange: Exchange) -> Response:
-        listed = [model_object(name, model) for model in MODELS for name in (model.id, model.alias)]
+        models = services.engine.catalogue.models
+        listed = [model_object(name, model) for model in models for name in model.names]
         return json_answer({"object": "list", "data": listed})
 
     async def one_model(exchange: Exchange, model_id: str) -> Response:
-        model = find_model(model_id)
+        model = services.engine.catalogue.find(model_id)
         if model is None:
             raise ContractError("MODEL_NOT_FOUND", f"The model {model_id!r} does not exist.", param="model")
         return json_answer(model_object(model_id, model))

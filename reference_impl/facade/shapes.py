@@ -156,8 +156,17 @@ def usage_object(usage: Usage) -> dict[str, Any]:
 
 
 def model_object(name: str, model: Model) -> dict[str, Any]:
-    """One entry of the model list. `created` is the Unix time of the release."""
-    return {"id": name, "object": "model", "created": released(model), "owned_by": "aiconform"}
+    """One entry of the model list. `created` is the Unix time of the release.
+
+    `context_window` (tokens) is beyond OpenAI's shape, which has no place for it.
+    """
+    return {
+        "id": name,
+        "object": "model",
+        "created": released(model),
+        "owned_by": "aiconform",
+        "context_window": model.context_window,
+    }
 
 
 def released(model: Model) -> int:

@@ -14,8 +14,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from reference_impl.exchange import Exchange, RequestHeaders, certificate_of, origin_of
 from reference_impl.http.dispatch import CONTEXT
 from reference_impl.http.wiring import admit
+from reference_impl.outages import OutageError
 from reference_impl.policies import Policies
-from reference_impl.policies.errors import ContractError
+from reference_impl.policies.errors import ContractError, unavailable
 from reference_impl.settings import BASE_PATH
 from reference_impl.telemetry import NoTelemetry, Telemetry
 
@@ -135,6 +136,9 @@ class Entry:
     async def _explain(self, problem: BaseException, exchange: Exchange) -> ContractError:
         if isinstance(problem, ContractError):
             return problem
+        if isinstance(problem, OutageError):
+            _log.warning("request %s: %s", exchange.request_id, problem)
+            return unavailable()
         known = self._framework_error(problem, exchange)
         if known is None:
             _log.error("request %s failed", exchange.request_id, exc_info=problem)
@@ -145,6 +149,8 @@ class Entry:
                 await admit(self._policies, exchange)
         except ContractError as refusal:
             return refusal if refusal.status == 429 else known
+        except OutageError as problem:
+            return await self._explain(problem, exchange)
         return known
 
     def _framework_error(self, problem: BaseException, exchange: Exchange) -> ContractError | None:

@@ -21,6 +21,7 @@ from reference_impl.oauth.consent import AuthorizationRequest, consent_page, ref
 from reference_impl.oauth.forms import Form, basic_credentials, read_form
 from reference_impl.oauth.issuing import Order, access_token, grantable
 from reference_impl.oauth.keys import KeyRing
+from reference_impl.outages import RETRY_S, OutageError
 from reference_impl.policies.auth import ApiKeys
 from reference_impl.policies.challenges import (
     RESOURCE_METADATA,
@@ -66,6 +67,12 @@ class AuthorizationServer:
                 response = await methods[method](exchange, scope, body)
             except ContractError:
                 response = token_error(OAuthError("invalid_request", "The form is too large.", 413))
+            except OutageError:
+                # RFC 6749 section 4.1.2.1 has the code; at the token endpoint no other says as much.
+                response = token_error(
+                    OAuthError("temporarily_unavailable", "The server cannot reach its database.", 503)
+                )
+                response.headers["Retry-After"] = str(RETRY_S)
         await response(scope, receive, send)
 
     def _routes(self) -> Mapping[str, Mapping[str, Callable[[Exchange, Scope, bytes], Awaitable[Response]]]]:

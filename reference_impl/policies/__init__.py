@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from reference_impl.oauth.keys import KeyRing, PublishedKeys
 from reference_impl.policies.auth import ApiKeys, Authenticator, BearerCredentials
 from reference_impl.policies.callbacks import Callbacks, StandardWebhooks
-from reference_impl.policies.context import ContextPolicy, HonestContext
+from reference_impl.policies.context import ContextPolicy, HonestContext, UncutContext
 from reference_impl.policies.cors import Cors, SingleOrigin
 from reference_impl.policies.egress import CheckedEgress, Egress
 from reference_impl.policies.errors import Envelope, ErrorRenderer
@@ -20,6 +20,7 @@ from reference_impl.policies.metadata import FullMetadata, Metadata
 from reference_impl.policies.negotiation import AcceptHeader, Negotiation
 from reference_impl.policies.parsing import BodyParser, StrictJson
 from reference_impl.policies.scopes import HeldScopes, ScopeRules
+from reference_impl.policies.shared_limits import SharedWindows
 from reference_impl.policies.sockets import OneSubprotocol, SocketPolicy
 from reference_impl.policies.tokens import AccessTokens, Issuer
 from reference_impl.policies.tools import ToolGate, Tools
@@ -53,8 +54,10 @@ class Policies:
     versioning: Versioning
 
 
-def default_policies(settings: Settings) -> Policies:
+def default_policies(settings: Settings, *, exact_counts: bool = True) -> Policies:
     """The policies that keep the contract. They hold counters, so every server needs its own.
+
+    `exact_counts`: the engine counts tokens before a call as they are reported after it.
 
     Raises:
         SigningKeysError: the file of signing keys cannot be used.
@@ -62,7 +65,7 @@ def default_policies(settings: Settings) -> Policies:
     return Policies(
         auth=_bearer_credentials(settings),
         callbacks=StandardWebhooks(settings.webhook_delays_s),
-        context=HonestContext(),
+        context=HonestContext() if exact_counts else UncutContext(),
         cors=SingleOrigin(settings.cors_origin),
         egress=CheckedEgress(settings.webhook_networks),
         errors=Envelope(),
@@ -70,7 +73,7 @@ def default_policies(settings: Settings) -> Policies:
         grants=StrictGrants(),
         idempotency=LedgerIdempotency(settings.idempotency_ttl_s),
         jobs=OwnJobs(),
-        limits=FixedWindows() if settings.rate_limits else Unlimited(),
+        limits=_limits(settings),
         metadata=FullMetadata(),
         negotiation=AcceptHeader(),
         parsing=StrictJson(),
@@ -80,6 +83,12 @@ def default_policies(settings: Settings) -> Policies:
         tracing=W3CTracing(),
         versioning=DatedVersions(),
     )
+
+
+def _limits(settings: Settings) -> RateLimiter:
+    if not settings.rate_limits:
+        return Unlimited()
+    return FixedWindows() if settings.redis is None else SharedWindows(settings.redis, settings.lease_s)
 
 
 def _bearer_credentials(settings: Settings) -> BearerCredentials:

@@ -73,6 +73,11 @@ class Fitted:
 class ContextPolicy(Protocol):
     """Makes a conversation fit."""
 
+    @property
+    def strategies(self) -> tuple[Strategy, ...]:
+        """Those that it offers."""
+        ...
+
     def fit(self, count: Count, messages: Sequence[Message], window: int, wish: Wish) -> Fitted:
         """What the model gets of `messages`; `window` and what `count` returns are tokens.
 
@@ -85,6 +90,8 @@ class ContextPolicy(Protocol):
 class HonestContext:
     """Drops the oldest messages first, and only when the caller asked for it. The last message always stays."""
 
+    strategies = STRATEGIES
+
     def fit(self, count: Count, messages: Sequence[Message], window: int, wish: Wish) -> Fitted:
         """Everything, if it fits; else as much of the end as fits."""
         limit = window if wish.max_input_tokens is None else min(window, wish.max_input_tokens)
@@ -95,6 +102,28 @@ class HonestContext:
         if wish.strategy == "error":
             raise _too_long(tokens, limit)
         return _cut(count, everything, window, limit, wish)
+
+
+class UncutContext:
+    """For an engine whose count is an estimate: nobody can cut a conversation to a size that nobody knows."""
+
+    strategies: tuple[Strategy, ...] = ("error",)
+
+    def fit(self, count: Count, messages: Sequence[Message], window: int, wish: Wish) -> Fitted:
+        """Everything, if it seems to fit; the model's server has the last word.
+
+        Raises also INVALID_REQUEST for a strategy that is not offered.
+        """
+        if wish.strategy not in self.strategies:
+            pointer, offered = "/context_policy/strategy", ", ".join(self.strategies)
+            message = f"is not offered for this model; offered: {offered}"
+            raise ContractError(
+                "INVALID_REQUEST",
+                f"{pointer}: {message}.",
+                param=pointer,
+                details={"errors": [{"pointer": pointer, "message": message}]},
+            )
+        return HonestContext().fit(count, messages, window, wish)
 
 
 def _cut(count: Count, messages: tuple[Message, ...], window: int, limit: int, wish: Wish) -> Fitted:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from reference_impl.exchange import Exchange
+from reference_impl.outages import RETRY_S
 from reference_impl.policies.negotiation import prefers_problem
 from spec.errors import ERRORS
 
@@ -53,6 +54,16 @@ class Rendered:
     media_type: str
     body: bytes
     headers: tuple[tuple[str, str], ...]
+
+
+def unavailable() -> ContractError:
+    """SERVICE_UNAVAILABLE: an outage, about which clients need to know no more."""
+    return ContractError(
+        "SERVICE_UNAVAILABLE",
+        "The server cannot reach what it keeps its state in; send the request again, with the same idempotency key.",
+        details={"retry_after_seconds": RETRY_S},
+        headers={"Retry-After": str(RETRY_S)},
+    )
 
 
 class ErrorRenderer(Protocol):

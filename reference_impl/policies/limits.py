@@ -15,6 +15,7 @@ from limits.aio.strategies import FixedWindowRateLimiter
 
 from reference_impl.engine.models import CURRENCY
 from reference_impl.exchange import Exchange, Principal, Quota
+from reference_impl.policies.errors import ContractError
 from reference_impl.policies.quotas import (
     ALIASED,
     CONCURRENT,
@@ -32,7 +33,22 @@ from reference_impl.settings import Allowance
 
 
 class RateLimiter(Protocol):
-    """Admits work and accounts for it; keeps `exchange.quotas` up to date."""
+    """Admits work and accounts for it; keeps `exchange.quotas` up to date.
+
+    Where the counters are out of reach, the admissions raise an OutageError: nobody may do more than allowed.
+    """
+
+    async def open(self) -> None:
+        """The server starts."""
+        ...
+
+    async def renew(self) -> None:
+        """The server is alive, and so are the exchanges that hold slots. Called well within a lease."""
+        ...
+
+    async def close(self) -> None:
+        """The server has stopped."""
+        ...
 
     async def admit_request(self, exchange: Exchange) -> None:
         """Count one request of the exchange's caller, and hold one of the caller's concurrent slots for it.
@@ -62,7 +78,20 @@ class RateLimiter(Protocol):
         ...
 
 
-class Unlimited:
+class OwnCounters:
+    """Counters that live and die with the process: nothing to open, to renew or to close."""
+
+    async def open(self) -> None:
+        """Nothing to do."""
+
+    async def renew(self) -> None:
+        """Nothing to do."""
+
+    async def close(self) -> None:
+        """Nothing to do."""
+
+
+class Unlimited(OwnCounters):
     """No limits, and no headers about them."""
 
     async def admit_request(self, exchange: Exchange) -> None:
@@ -85,7 +114,7 @@ class Unlimited:
         return []
 
 
-class FixedWindows:
+class FixedWindows(OwnCounters):
     """The policies of each principal's tier, counted in this process's memory."""
 
     def __init__(self) -> None:
@@ -98,30 +127,17 @@ class FixedWindows:
         admitted = await self._windows.hit(item(caller.tier.requests), REQUESTS, caller.name)
         exchange.quotas = await self._quotas(caller)
         if not admitted:
-            quota = exchange.quotas[0]
-            raise exceeded(
-                "RATE_LIMITED",
-                f"More than {quota.limit} requests in {quota.window_seconds} s; wait {retry_after(quota)} s.",
-                caller.tier,
-                quota,
-                suggestion="Spread the requests over the window, or ask for a higher tier.",
-            )
+            raise self._too_many_requests(exchange)
         if caller.tier.concurrency is not None:
             self._hold_slot(exchange, caller.tier.concurrency)
 
     def _hold_slot(self, exchange: Exchange, limit: int) -> None:
         caller = exchange.caller
         if self._active[caller.name] >= limit:
-            raise exceeded(
-                "RATE_LIMITED",
-                f"More than {limit} requests at the same time; wait until one has ended.",
-                caller.tier,
-                exchange.quotas[-1],
-                suggestion="Send requests one after the other, or ask for a higher tier.",
-            )
+            raise self._too_many_at_once(exchange, limit)
         self._active[caller.name] += 1
         exchange.holds_slot = True
-        exchange.quotas = (*exchange.quotas[:-1], self._concurrent(caller, limit))
+        exchange.quotas = (*exchange.quotas[:-1], self._at_once(limit, self._active[caller.name]))
 
     def release(self, exchange: Exchange) -> None:
         """Also after a client that left: the slot is the exchange's, not the answer's."""
@@ -135,7 +151,7 @@ class FixedWindows:
     async def admit_tokens(self, exchange: Exchange, tokens: int) -> None:
         """Admission looks at input only: nobody knows the output yet."""
         caller = exchange.caller
-        if await self._windows.test(item(caller.tier.tokens), TOKENS, caller.name, cost=tokens):
+        if await self._fits(TOKENS, caller.tier.tokens, caller.name, tokens):
             return
         exchange.quotas = await self._quotas(caller)
         quota = exchange.quotas[1]
@@ -162,9 +178,7 @@ class FixedWindows:
         """Admission looks at what the input costs: nobody knows the output yet."""
         caller = exchange.caller
         budget = caller.tier.cost
-        if budget is None or await self._windows.test(
-            item(budget), COST, caller.name, cost=max(1, microunits)
-        ):
+        if budget is None or await self._fits(COST, budget, caller.name, max(1, microunits)):
             return
         exchange.quotas = await self._quotas(caller)
         quota = next(q for q in exchange.quotas if q.policy == COST)
@@ -214,17 +228,44 @@ class FixedWindows:
         if tier.cost is not None:
             quotas.append(await self._quota(COST, tier.cost, caller.name))
         if tier.concurrency is not None:
-            quotas.append(self._concurrent(caller, tier.concurrency))
+            quotas.append(self._at_once(tier.concurrency, self._active[caller.name]))
         return tuple(quotas)
 
-    def _concurrent(self, caller: Principal, limit: int) -> Quota:
-        return Quota(
-            CONCURRENT, limit, None, max(0, limit - self._active[caller.name]), None, UNITS[CONCURRENT]
-        )
+    async def _fits(self, policy: str, allowance: Allowance, name: str, cost: int) -> bool:
+        fits: bool = await self._windows.test(item(allowance), policy, name, cost=cost)
+        return fits
 
     async def _quota(self, policy: str, allowance: Allowance, name: str) -> Quota:
         reset_at, remaining = await self._windows.get_window_stats(item(allowance), policy, name)
+        return self._standing(policy, allowance, remaining, reset_at - time.time())
+
+    @staticmethod
+    def _standing(policy: str, allowance: Allowance, remaining: int, left_s: float) -> Quota:
         # A window that has not started yet would last its full length from now on.
-        left = reset_at - time.time()
-        seconds = math.ceil(left) if left > 0 else allowance.window_seconds
+        seconds = math.ceil(left_s) if left_s > 0 else allowance.window_seconds
         return Quota(policy, allowance.limit, allowance.window_seconds, remaining, seconds, UNITS[policy])
+
+    @staticmethod
+    def _at_once(limit: int, active: int) -> Quota:
+        return Quota(CONCURRENT, limit, None, max(0, limit - active), None, UNITS[CONCURRENT])
+
+    @staticmethod
+    def _too_many_requests(exchange: Exchange) -> ContractError:
+        quota = exchange.quotas[0]
+        return exceeded(
+            "RATE_LIMITED",
+            f"More than {quota.limit} requests in {quota.window_seconds} s; wait {retry_after(quota)} s.",
+            exchange.caller.tier,
+            quota,
+            suggestion="Spread the requests over the window, or ask for a higher tier.",
+        )
+
+    @staticmethod
+    def _too_many_at_once(exchange: Exchange, limit: int) -> ContractError:
+        return exceeded(
+            "RATE_LIMITED",
+            f"More than {limit} requests at the same time; wait until one has ended.",
+            exchange.caller.tier,
+            exchange.quotas[-1],
+            suggestion="Send requests one after the other, or ask for a higher tier.",
+        )

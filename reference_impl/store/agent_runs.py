@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import insert, select, update
 
+from reference_impl.outages import LeaseLostError
 from reference_impl.store.database import Database
 from reference_impl.store.tables import AGENT_RUNS
 
@@ -24,10 +25,14 @@ class StoredRun:
 
 
 class AgentRuns:
-    """Runs are visible to the principal that started them, until they expire."""
+    """Runs are visible to the principal that started them, until they expire.
+
+    A running one whose process has fallen silent has failed: nobody knows whether its tools have acted.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._held: set[str] = set()
 
     async def add(self, run: StoredRun, principal: str, ttl_s: float) -> None:
         """Keep a new run."""
@@ -46,6 +51,12 @@ class AgentRuns:
         """The run, if it exists, belongs to `principal` and has not expired."""
         table = AGENT_RUNS.c
         async with self._database.transaction() as connection:
+            if run_id not in self._held:
+                await connection.execute(
+                    update(AGENT_RUNS)
+                    .where(table.id == run_id, table.status == "running", table.leased_until <= time.time())
+                    .values(status="failed", lease=None)
+                )
             found = await connection.execute(
                 select(table.status, table.state).where(
                     table.id == run_id, table.principal == principal, table.expires_at > time.time()
@@ -61,15 +72,39 @@ class AgentRuns:
             taken = await connection.execute(
                 update(AGENT_RUNS)
                 .where(table.id == run_id, table.status == "requires_action")
-                .values(status="running")
+                .values(
+                    status="running",
+                    lease=self._database.boot,
+                    leased_until=time.time() + self._database.lease_s,
+                )
             )
+        if taken.rowcount:
+            self._held.add(run_id)
         return bool(taken.rowcount)
 
     async def save(self, run_id: str, status: str, state: Mapping[str, Any]) -> None:
-        """How far the run is now."""
+        """How far a run that was taken is now.
+
+        Raises:
+            LeaseLostError: it counts as failed already.
+        """
+        self._held.discard(run_id)
+        async with self._database.transaction() as connection:
+            saved = await connection.execute(
+                update(AGENT_RUNS)
+                .where(AGENT_RUNS.c.id == run_id, AGENT_RUNS.c.lease == self._database.boot)
+                .values(status=status, state=json.dumps(state).encode(), lease=None)
+            )
+            if not saved.rowcount:
+                raise LeaseLostError("the lease of an agent's run ran out while it was carried on")
+
+    async def renew(self) -> None:
+        """Say that this process is alive and still carries on what it has taken."""
+        if not self._held:
+            return
         async with self._database.transaction() as connection:
             await connection.execute(
                 update(AGENT_RUNS)
-                .where(AGENT_RUNS.c.id == run_id)
-                .values(status=status, state=json.dumps(state).encode())
+                .where(AGENT_RUNS.c.id.in_(self._held), AGENT_RUNS.c.lease == self._database.boot)
+                .values(leased_until=time.time() + self._database.lease_s)
             )

@@ -1,104 +1,102 @@
-"""Opening and closing the database."""
+"""Opening and closing the database, and transactions on it."""
 
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-import time
 import uuid
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+import zlib
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
-from sqlalchemy import CursorResult, Executable, delete, event, select, update
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool
+from sqlalchemy import Connection, CursorResult, Executable, Table, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from reference_impl.store.tables import (
-    AGENT_RUNS,
-    CODES,
-    IDEMPOTENCY,
-    METADATA,
-    SESSION_MESSAGES,
-    SESSIONS,
-    TURNS,
-    USAGE,
-)
+from reference_impl.store.backends import KNOWN_FAILURES, Backend, StoreUnavailableError, backend_of
+from reference_impl.store.schema import create, release_what_the_dead_held
 
-# Exclusive locking makes the process the only owner of the file, so an execution that another boot left in
-# flight is certainly dead. synchronous=FULL: a stored answer also survives a power cut.
-_PRAGMAS = (
-    "PRAGMA busy_timeout = 500",
-    "PRAGMA locking_mode = EXCLUSIVE",
-    "PRAGMA journal_mode = WAL",
-    "PRAGMA synchronous = FULL",
-)
-
+LEASE_S = 30.0
+"""How long nobody takes over the work of a process that has fallen silent."""
 
 T = TypeVar("T")
-
-
-class StoreUnavailableError(Exception):
-    """The database cannot be used; the message says why and what to do."""
 
 
 class Transaction:
     """Where the statements of one transaction go."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, backend: Backend) -> None:
         self._connection = connection
+        self._backend = backend
 
     async def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[*tuple[Any, ...]]:
         """Run one statement; its rows are all here afterwards."""
-        return await _to_its_end(self._connection.execute(statement, parameters))
+        with _outages(self._backend):
+            return await _to_its_end(self._connection.execute(statement, parameters))
+
+    async def run_sync(self, work: Callable[[Connection], None]) -> None:
+        """Run what wants a plain connection, such as the creation of tables."""
+        with _outages(self._backend):
+            await _to_its_end(self._connection.run_sync(work))
+
+    async def insert_new(self, table: Table, **values: Any) -> bool:
+        """Insert a row unless one with its key is there; whether it was inserted."""
+        kind = postgresql if self._backend.shared else sqlite
+        done = await self.execute(kind.insert(table).values(**values).on_conflict_do_nothing())
+        return done.rowcount > 0
+
+    async def alone(self, name: str) -> None:
+        """Wait until no other transaction is in its part that goes by this name; ours lasts to its end."""
+        # On SQLite transactions queue for the only connection anyway.
+        if self._backend.shared:
+            await self.execute(select(func.pg_advisory_xact_lock(zlib.crc32(name.encode()))))
 
 
 class Database:
-    """One SQLite file (or `:memory:`) behind a single connection: transactions queue, none is torn.
+    """A SQLite file or `:memory:` behind a single connection, for which transactions queue; or PostgreSQL.
 
     Whoever is cancelled in a transaction feels it afterwards, and so knows what it has committed. SQLAlchemy throws
     away a connection whose statement was cancelled, and with it everything that is in `:memory:`.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, place: str, lease_s: float = LEASE_S) -> None:
+        """See `backend_of` for `place`. `boot` names this process where something is leased to it."""
         self.boot = uuid.uuid4().hex
-        self._path = path
+        self.lease_s = lease_s
+        self._backend = backend_of(place)
         self._open: ContextVar[Transaction | None] = ContextVar("transaction", default=None)
-        self._engine = create_async_engine(
-            f"sqlite+aiosqlite:///{path}", poolclass=AsyncAdaptedQueuePool, pool_size=1, max_overflow=0
-        )
-        event.listen(self._engine.sync_engine, "connect", _prepare)
+        self._engine = self._backend.engine()
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes may be working on the same state."""
+        return self._backend.shared
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether the caller is within a transaction, which decides over what is done now."""
+        return self._open.get() is not None
 
     async def open(self) -> None:
-        """Create what is missing, drop what has expired, and release what a dead process left in flight."""
+        """Create what is missing. In a file of our own, also release what a dead process left in flight."""
         try:
-            # aiosqlite's thread may outlive the event loop when it cannot open the file; this one does not.
-            sqlite3.connect(self._path).close()
-            async with self._engine.begin() as connection:
-                await connection.run_sync(METADATA.create_all)
-                now = time.time()
-                for table in (AGENT_RUNS, CODES, IDEMPOTENCY, TURNS, SESSIONS, USAGE):
-                    await connection.execute(delete(table).where(table.c.expires_at <= now))
-                known = select(SESSIONS.c.id)
-                await connection.execute(
-                    delete(SESSION_MESSAGES).where(SESSION_MESSAGES.c.session.not_in(known))
-                )
-                await connection.execute(update(SESSIONS).values(lease=None, leased_until=None))
-                await connection.execute(
-                    delete(IDEMPOTENCY).where(IDEMPOTENCY.c.status.is_(None), IDEMPOTENCY.c.boot != self.boot)
-                )
-                # Nobody knows whether the tools of a run that was cut off have acted.
-                await connection.execute(
-                    update(AGENT_RUNS).where(AGENT_RUNS.c.status == "running").values(status="failed")
-                )
-        except (DBAPIError, sqlite3.Error) as problem:
+            self._backend.probe()
+            async with self.transaction() as transaction:
+                # Of servers that start at the same time, one creates the tables.
+                await transaction.alone("schema")
+                await transaction.run_sync(create)
+                if not self.shared:
+                    await transaction.run_sync(release_what_the_dead_held)
+        except KNOWN_FAILURES as problem:
             await self.close()
-            raise StoreUnavailableError(_explain(self._path, problem)) from problem
+            raise StoreUnavailableError(self._backend.explain(problem)) from problem
+        except StoreUnavailableError:
+            await self.close()
+            raise
 
     async def close(self) -> None:
-        """Close the connection; the file is complete and unlocked afterwards."""
+        """Close the connections; a file is complete and unlocked afterwards."""
         await self._engine.dispose()
 
     @asynccontextmanager
@@ -106,19 +104,44 @@ class Database:
         """All or nothing. One that is begun inside another is a part of it.
 
         The other must not start tasks that use the database: they would inherit it.
+
+        Raises:
+            StoreUnavailableError: the database is out of reach. Nothing was kept, unless the connection broke while
+                it was being told to: then nobody knows.
         """
         outer = self._open.get()
         if outer is not None:
             yield outer
             return
-        connection = await self._engine.connect().start()
-        token = self._open.set(transaction := Transaction(connection))
+        with _outages(self._backend):
+            connection = await self._engine.connect().start()
+        token = self._open.set(transaction := Transaction(connection, self._backend))
         try:
             yield transaction
-            await _to_its_end(connection.commit())
+            with _outages(self._backend):
+                await _to_its_end(connection.commit())
         finally:
             self._open.reset(token)
-            await _to_its_end(connection.close())  # rolls back what was not committed
+            await _to_its_end(self._return(connection))
+
+    async def _return(self, connection: AsyncConnection) -> None:
+        """Roll back what was not committed. A broken connection has done that by itself."""
+        try:
+            await connection.close()
+        except KNOWN_FAILURES as problem:
+            if not self._backend.is_outage(problem):
+                raise
+            await connection.invalidate()
+
+
+@contextmanager
+def _outages(backend: Backend) -> Iterator[None]:
+    try:
+        yield
+    except KNOWN_FAILURES as problem:
+        if not backend.is_outage(problem):
+            raise
+        raise StoreUnavailableError(backend.explain(problem)) from problem
 
 
 async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
@@ -133,21 +156,3 @@ async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
         waiting.uncancel()  # asked for once, counted once
         waiting.cancel()
     return task.result()
-
-
-def _prepare(connection: Any, _record: object) -> None:
-    cursor = connection.cursor()
-    for pragma in _PRAGMAS:
-        cursor.execute(pragma)
-    cursor.close()
-
-
-def _explain(path: str, problem: Exception) -> str:
-    text = str(problem)
-    if "locked" in text:
-        return f"the database {path} is in use by another server; stop it or choose another file with --db"
-    if "unable to open" in text:
-        return f"the database {path} cannot be opened; does its directory exist and may you write there?"
-    if "not a database" in text:
-        return f"{path} is not an SQLite database; choose another file with --db"
-    return f"the database {path} cannot be used: {text.splitlines()[0]}"

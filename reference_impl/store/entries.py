@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass
 
 from sqlalchemy import select
-from sqlalchemy.dialects.sqlite import insert
 
 from reference_impl.store.database import Database
 from reference_impl.store.tables import ENTRIES
@@ -33,18 +32,15 @@ class Entries:
     async def add(self, principal: str, run_id: str, entry: Entry) -> None:
         """Keep an entry; one with this id that exists already stays as it is."""
         async with self._database.transaction() as connection:
-            await connection.execute(
-                insert(ENTRIES)
-                .values(
-                    id=entry.id,
-                    principal=principal,
-                    run_id=run_id,
-                    amount=entry.amount,
-                    currency=entry.currency,
-                    memo=entry.memo,
-                    created_at=time.time(),
-                )
-                .on_conflict_do_nothing()
+            await connection.insert_new(
+                ENTRIES,
+                id=entry.id,
+                principal=principal,
+                run_id=run_id,
+                amount=entry.amount,
+                currency=entry.currency,
+                memo=entry.memo,
+                created_at=time.time(),
             )
 
     async def of(self, principal: str, memo: str | None = None) -> list[Entry]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Float, Index, Integer, LargeBinary, String, Table
+from sqlalchemy import Column, Float, Index, Integer, LargeBinary, Table
 
 from reference_impl.store.tables import METADATA
+from reference_impl.store.texts import String
 
 JOBS = Table(
     "jobs",

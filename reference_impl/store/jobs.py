@@ -6,7 +6,7 @@ Every change is one transaction: the job, the event that tells of it, and the we
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from sqlalchemy import and_, delete, func, insert, or_, select, update
@@ -27,9 +27,6 @@ from reference_impl.store.job_rows import (
 )
 from reference_impl.store.job_tables import JOB_EVENTS, JOBS
 from reference_impl.store.webhooks import Outbox, timestamp
-
-LEASE_S = 60.0
-"""How long nobody else takes over a job whose worker has fallen silent."""
 
 _J = JOBS.c
 
@@ -121,13 +118,16 @@ class Jobs:
             .where(waiting, _J.deadline_at > now)
             .order_by(_J.position)
             .limit(1)
+            .with_for_update(
+                skip_locked=True
+            )  # of workers that look at the same time, each finds another one
             .scalar_subquery()
         )
         async with self._database.transaction() as connection:
             taken = await connection.execute(
                 update(JOBS)
                 .where(_J.id == oldest)
-                .values(lease=self._database.boot, leased_until=now + LEASE_S)
+                .values(lease=self._database.boot, leased_until=now + self._database.lease_s)
                 .returning(_J.id, _J.status)
             )
             row = taken.one_or_none()
@@ -138,14 +138,23 @@ class Jobs:
                 return await self._changed(connection, row.id)
             return job_of((await connection.execute(select(JOBS).where(_J.id == row.id))).one())
 
-    async def extend(self) -> None:
-        """Say that this process is still working on what it has leased."""
+    async def extend(self, job_ids: Set[str]) -> None:
+        """Say that this process is still working on these jobs."""
+        if job_ids:
+            async with self._database.transaction() as connection:
+                await connection.execute(
+                    update(JOBS)
+                    .where(_J.id.in_(job_ids), self._mine())
+                    .values(leased_until=time.time() + self._database.lease_s)
+                )
+
+    async def lost(self, job_ids: Set[str]) -> set[str]:
+        """Which of these jobs are no longer this process's to work on: ended, or taken over."""
+        if not job_ids:
+            return set()
         async with self._database.transaction() as connection:
-            await connection.execute(
-                update(JOBS)
-                .where(_J.lease == self._database.boot, _J.status == "processing")
-                .values(leased_until=time.time() + LEASE_S)
-            )
+            kept = await connection.execute(select(_J.id).where(_J.id.in_(job_ids), self._mine()))
+            return set(job_ids) - {row.id for row in kept}
 
     async def advance(
         self, job_id: str, parts: Sequence[Any], progress: float, input_tokens: int, output_tokens: int
@@ -156,7 +165,7 @@ class Jobs:
             "progress": progress,
             "input_tokens": input_tokens,
             "output_tokens": output_tokens,
-            "leased_until": time.time() + LEASE_S,
+            "leased_until": time.time() + self._database.lease_s,
         }
         return await self._work(job_id, **changes) is not None
 
@@ -177,7 +186,7 @@ class Jobs:
         """Go on, or end as cancelled; None if the job does not wait for a decision over this action."""
         now = time.time()
         async with self._database.transaction() as connection:
-            row = (await connection.execute(select(JOBS).where(_J.id == job_id))).one()
+            row = (await connection.execute(select(JOBS).where(_J.id == job_id).with_for_update())).one()
             waiting = from_json(row.action) or {}
             if row.status != "requires_action" or waiting.get("id") != action_id:
                 return None
@@ -204,7 +213,11 @@ class Jobs:
         now = time.time()
         async with self._database.transaction() as connection:
             late = await connection.execute(
-                select(_J.id).where(_J.status.in_(OPEN), _J.deadline_at <= now).limit(100)
+                select(_J.id)
+                .where(_J.status.in_(OPEN), _J.deadline_at <= now)
+                .order_by(_J.position)
+                .limit(100)
+                .with_for_update(skip_locked=True)
             )
             ids = [row.id for row in late]
             for job_id in ids:
@@ -216,6 +229,7 @@ class Jobs:
         """Blank what is past its retention, and drop it after as long again: until then it is 410, then 404."""
         now = time.time()
         async with self._database.transaction() as connection:
+            await connection.alone("expired jobs")
             gone = select(_J.id).where(_J.expires_at + _J.retention_s <= now)
             await connection.execute(delete(JOB_EVENTS).where(JOB_EVENTS.c.job_id.in_(gone)))
             await connection.execute(delete(JOBS).where(_J.expires_at + _J.retention_s <= now))
@@ -225,14 +239,10 @@ class Jobs:
                 .values(request=b"{}", parts=b"", result=None, error=None, action=None)
             )
 
-    async def recover(self) -> None:
-        """Take over what a process before this one was working on."""
+    async def give_back(self) -> None:
+        """Leave what this process was working on to others."""
         async with self._database.transaction() as connection:
-            await connection.execute(
-                update(JOBS)
-                .where(_J.lease.is_not(None), _J.lease != self._database.boot)
-                .values(lease=None, leased_until=None)
-            )
+            await connection.execute(update(JOBS).where(self._mine()).values(lease=None, leased_until=None))
 
     async def next_deadline(self) -> float | None:
         """When the next open job will be overdue."""
@@ -243,11 +253,13 @@ class Jobs:
 
     async def _work(self, job_id: str, **values: Any) -> Job | None:
         """A change by the worker that holds the lease; None if it does not hold it any more."""
-        mine = and_(_J.status == "processing", _J.lease == self._database.boot)
         async with self._database.transaction() as connection:
-            if not await self._change(connection, job_id, time.time(), mine, **values):
+            if not await self._change(connection, job_id, time.time(), self._mine(), **values):
                 return None
             return await self._changed(connection, job_id)
+
+    def _mine(self) -> ColumnElement[bool]:
+        return and_(_J.status == "processing", _J.lease == self._database.boot)
 
     async def _change(
         self, connection: Transaction, job_id: str, now: float, *conditions: Any, **values: Any

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import Column, Float, Index, Integer, LargeBinary, MetaData, Table
+
+from reference_impl.store.texts import String, Text
 
 METADATA = MetaData()
 
@@ -15,8 +17,9 @@ IDEMPOTENCY = Table(
     Column("fingerprint", String, nullable=False),
     Column("boot", String, nullable=False),
     Column("expires_at", Float, nullable=False),
-    # NULL while the execution is in flight.
+    # NULL while the execution is in flight; it is somebody's as long as its process renews the lease.
     Column("status", Integer),
+    Column("leased_until", Float),
     Column("media_type", String),
     Column("location", String),
     Column("body", LargeBinary),
@@ -32,6 +35,9 @@ TURNS = Table(
     Column("expires_at", Float, nullable=False),
     # NULL until the answer was generated to its end.
     Column("answer", LargeBinary),
+    # Whoever generates it.
+    Column("lease", String),
+    Column("leased_until", Float),
     Index("turns_by_expiry", "expires_at"),
 )
 
@@ -43,6 +49,9 @@ AGENT_RUNS = Table(
     Column("status", String, nullable=False),
     Column("state", LargeBinary, nullable=False),
     Column("expires_at", Float, nullable=False),
+    # Whoever carries a running one on.
+    Column("lease", String),
+    Column("leased_until", Float),
     Index("agent_runs_by_expiry", "expires_at"),
 )
 

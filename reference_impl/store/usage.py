@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy import delete, insert, select
 
+from reference_impl.outages import OutageError
 from reference_impl.store.database import Database
 from reference_impl.store.tables import USAGE
+
+_log = logging.getLogger("aiconform.reference")
 
 DELAY_S = 0.1
 """How long a record may wait for others before it is written. A process that is killed loses so much."""
@@ -34,7 +39,7 @@ class UsageRecord:
 
 
 class UsageLog:
-    """Append only. A reader always sees what was added before."""
+    """Append only. A reader always sees what was added before, wherever it was added."""
 
     def __init__(self, database: Database, retention_s: float) -> None:
         self._database = database
@@ -43,10 +48,15 @@ class UsageLog:
         self._writing = asyncio.Lock()
         self._flushing: asyncio.Task[None] | None = None
 
-    def add(self, record: UsageRecord) -> None:
-        """Take a record; it is in the database a moment later."""
+    async def add(self, record: UsageRecord) -> None:
+        """Take a record; it is in the database a moment later. Other processes can read that, so they wait for it."""
         self._pending.append(record)
-        if self._flushing is None or self._flushing.done():
+        if self._database.shared:
+            try:
+                await self.flush()
+            except OutageError as problem:
+                _log.warning("usage is written later: %s", problem)
+        if self._pending and (self._flushing is None or self._flushing.done()):
             self._flushing = asyncio.create_task(self._flush_later())
 
     async def of_trace(self, principal: str, trace_id: str) -> list[UsageRecord]:
@@ -72,7 +82,8 @@ class UsageLog:
                 return
             async with self._database.transaction() as connection:
                 await connection.execute(insert(USAGE), batch)
-                await connection.execute(delete(USAGE).where(USAGE.c.expires_at <= time.time()))
+                if not self._database.shared:  # there one server tidies for all
+                    await connection.execute(delete(USAGE).where(USAGE.c.expires_at <= time.time()))
             del self._pending[: len(batch)]
 
     async def close(self) -> None:
@@ -80,9 +91,13 @@ class UsageLog:
         if self._flushing is not None:
             self._flushing.cancel()
             await asyncio.gather(self._flushing, return_exceptions=True)
-        await self.flush()
+        try:
+            await self.flush()
+        except OutageError as problem:
+            _log.warning("%d records of usage are lost: %s", len(self._pending), problem)
 
     async def _flush_later(self) -> None:
         while self._pending:
             await asyncio.sleep(DELAY_S)
-            await self.flush()
+            with suppress(OutageError):  # they stay pending
+                await self.flush()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import and_, delete, func, insert, or_, select, update
+from sqlalchemy import and_, case, delete, func, insert, or_, select, update
 from sqlalchemy.engine import Row
 
 from reference_impl.store.database import Database
@@ -26,7 +26,6 @@ EVENT_OF = {
 """The event that a job's status causes; the others cause none."""
 
 EVENTS = tuple(EVENT_OF.values())
-LEASE_S = 60.0
 
 _W, _D = WEBHOOKS.c, DELIVERIES.c
 
@@ -98,16 +97,28 @@ class Outbox:
                         )
                     )
 
-    async def lease(self) -> Delivery | None:
-        """The message that has been due for longest, now this process's to send; None if none is due."""
+    async def lease(self, lease_s: float) -> Delivery | None:
+        """The message that has been due for longest, now this process's to send; None if none is due.
+
+        `lease_s` is longer than sending takes.
+        """
         now = time.time()
         free = or_(_D.leased_until.is_(None), _D.leased_until <= now)
-        oldest = select(_D.id).where(_D.due_at <= now, free).order_by(_D.due_at).limit(1).scalar_subquery()
+        oldest = (
+            select(_D.id)
+            .where(_D.due_at <= now, free)
+            .order_by(_D.due_at)
+            .limit(1)
+            .with_for_update(
+                skip_locked=True
+            )  # of couriers that look at the same time, each finds another one
+            .scalar_subquery()
+        )
         async with self._database.transaction() as connection:
             taken = await connection.execute(
                 update(DELIVERIES)
                 .where(_D.id == oldest)
-                .values(lease=self._database.boot, leased_until=now + LEASE_S)
+                .values(lease=self._database.boot, leased_until=now + lease_s)
                 .returning(_D.id, _D.webhook_id, _D.body, _D.created_at, _D.attempts)
             )
             row = taken.one_or_none()
@@ -116,7 +127,7 @@ class Outbox:
             owner = (await connection.execute(select(WEBHOOKS).where(_W.id == row.webhook_id))).one_or_none()
             if owner is None or owner.status != "enabled":
                 await self._settle(row.id, "dropped")
-                return await self.lease()
+                return await self.lease(lease_s)
         return Delivery(row.id, _endpoint(owner), row.body, row.created_at, row.attempts)
 
     async def delivered(self, delivery: Delivery) -> None:
@@ -132,31 +143,29 @@ class Outbox:
         async with self._database.transaction() as connection:
             await connection.execute(
                 update(DELIVERIES)
-                .where(_D.id == delivery.id)
+                .where(_D.id == delivery.id, self._mine())
                 .values(attempts=delivery.attempts + 1, due_at=due_at, lease=None, leased_until=None)
             )
 
     async def next_due(self) -> float | None:
-        """When the next message is due."""
+        """When the next message is due, or the lease of one ends that nobody has settled."""
+        when = case((_D.leased_until > _D.due_at, _D.leased_until), else_=_D.due_at)
         async with self._database.transaction() as connection:
-            soonest = await connection.execute(
-                select(func.min(_D.due_at)).where(_D.due_at.is_not(None), _D.leased_until.is_(None))
-            )
+            soonest = await connection.execute(select(func.min(when)).where(_D.due_at.is_not(None)))
             found: float | None = soonest.scalar_one()
         return found
 
-    async def recover(self) -> None:
-        """Take over what a process before this one was sending."""
+    async def give_back(self) -> None:
+        """Leave what this process was sending to others."""
         async with self._database.transaction() as connection:
             await connection.execute(
-                update(DELIVERIES)
-                .where(_D.lease.is_not(None), _D.lease != self._database.boot)
-                .values(lease=None, leased_until=None)
+                update(DELIVERIES).where(self._mine()).values(lease=None, leased_until=None)
             )
 
     async def forget(self, older_than_s: float) -> None:
         """Drop settled messages of this age."""
         async with self._database.transaction() as connection:
+            await connection.alone("settled deliveries")
             await connection.execute(
                 delete(DELIVERIES).where(_D.due_at.is_(None), _D.created_at <= time.time() - older_than_s)
             )
@@ -165,9 +174,13 @@ class Outbox:
         async with self._database.transaction() as connection:
             await connection.execute(
                 update(DELIVERIES)
-                .where(_D.id == delivery_id)
+                .where(_D.id == delivery_id, self._mine())
                 .values(attempts=_D.attempts + 1, due_at=None, outcome=outcome, lease=None, leased_until=None)
             )
+
+    def _mine(self) -> Any:
+        """Who was taken for dead leaves it to the one that has it now."""
+        return _D.lease == self._database.boot
 
 
 class Webhooks:
@@ -182,6 +195,7 @@ class Webhooks:
         """Register an endpoint; None if the principal has `most` already."""
         webhook_id = f"wh_{secrets.token_hex(12)}"
         async with self._database.transaction() as connection:
+            await connection.alone(f"webhooks of {principal}")
             count = await connection.execute(
                 select(func.count()).select_from(WEBHOOKS).where(_W.principal == principal)
             )

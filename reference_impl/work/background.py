@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from reference_impl.engine.models import DEFAULT_MODEL, Model, find_model
+from reference_impl.engine.models import Model
 from reference_impl.exchange import Exchange, Principal, RequestHeaders, Trace
 from reference_impl.policies.metadata import AnswerFacts, Usage
 from reference_impl.services import Services
@@ -41,9 +41,10 @@ def exchange_of_job(job: Job) -> Exchange:
     )
 
 
-def model_of_job(job: Job) -> Model:
+def model_of_job(services: Services, job: Job) -> Model:
     """The model that the job was accepted for."""
-    return find_model(job.request["model"]) or DEFAULT_MODEL
+    catalogue = services.engine.catalogue
+    return catalogue.find(job.request["model"]) or catalogue.default
 
 
 def job_metadata(services: Services, job: Job, **extra: Any) -> dict[str, Any]:
@@ -51,6 +52,6 @@ def job_metadata(services: Services, job: Job, **extra: Any) -> dict[str, Any]:
 
     Clocks of machines are set back at times; a latency below zero would be nonsense.
     """
-    facts = AnswerFacts(model_of_job(job), Usage(job.input_tokens, job.output_tokens), extra)
+    facts = AnswerFacts(model_of_job(services, job), Usage(job.input_tokens, job.output_tokens), extra)
     block = services.policies.metadata.block(exchange_of_job(job), facts)
     return {**block, "latency_ms": max(0, round((job.updated_at - job.created_at) * 1000))}

@@ -14,6 +14,7 @@ from reference_impl.api.prompts import scenario
 from reference_impl.engine.base import EngineError, Scenario
 from reference_impl.engine.documents import Document, describe_section, summarise
 from reference_impl.engine.job_sandbox import fail_at_end, needs_approval, stall_section
+from reference_impl.outages import OutageError
 from reference_impl.policies.errors import ContractError
 from reference_impl.policies.metadata import Usage
 from reference_impl.services import Services
@@ -31,6 +32,9 @@ async def perform(services: Services, job: Job) -> None:
             await _analyse(services, job)
         else:
             await _classify(services, job)
+    except OutageError:
+        # Nothing is wrong with the job: when the lease has ended, somebody goes on with it.
+        raise
     except EngineError as failure:
         await _fail(services, job, contract_error(failure))
     except ContractError as error:
@@ -45,7 +49,7 @@ async def perform(services: Services, job: Job) -> None:
 
 
 async def _analyse(services: Services, job: Job) -> None:
-    payload, exchange, model = job.request["payload"], exchange_of_job(job), model_of_job(job)
+    payload, exchange, model = job.request["payload"], exchange_of_job(job), model_of_job(services, job)
     wanted = scenario(payload)
     document = Document.read(payload["document"])
     parts = list(job.parts)
@@ -85,7 +89,7 @@ def _question(job: Job) -> dict[str, str]:
 
 
 async def _classify(services: Services, job: Job) -> None:
-    exchange, model = exchange_of_job(job), model_of_job(job)
+    exchange, model = exchange_of_job(job), model_of_job(services, job)
     answer = await classify.execute(
         services, exchange, job.request["payload"], model, job.request["tokens"], None
     )

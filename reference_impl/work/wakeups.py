@@ -40,6 +40,11 @@ class Wakeups:
         self._working[job_id] = task
         task.add_done_callback(lambda _: self._working.pop(job_id, None))
 
+    @property
+    def at_work(self) -> frozenset[str]:
+        """The ids of the jobs that tasks work on now."""
+        return frozenset(self._working)
+
     def stop_work(self, job_id: str) -> None:
         """End the work on a job that has ended for another reason."""
         if (task := self._working.get(job_id)) is not None:

@@ -9,7 +9,8 @@ import pytest
 from building import answer, gathered
 
 from conformance.checks import test_con_json as con
-from conformance.probes.http_edges import ECHO, UNKNOWN_FIELD
+from conformance.probes.http_edges import UNKNOWN_FIELD
+from conformance.probes.shared import ECHO
 from conformance.reading import Probed, Reading
 from conformance.verdict import Inconclusive, NotTested, Violation
 

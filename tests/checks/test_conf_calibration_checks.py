@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from building import answer, gathered
 
+from conformance.chance import lower_tail, upper_tail
 from conformance.checks import test_conf_calibration as conf
-from conformance.checks.chance import lower_tail, upper_tail
 from conformance.reading import Probed
 from conformance.verdict import Inconclusive, NotTested, Violation
 

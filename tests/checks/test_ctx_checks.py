@@ -10,7 +10,7 @@ from building import answer, event, gathered, stream
 from conformance.checks import test_ctx as ctx
 from conformance.probes.context import life_of
 from conformance.reading import Probed, Reading
-from conformance.verdict import Inconclusive, NotTested, Violation
+from conformance.verdict import Inconclusive, NotOffered, NotTested, Violation
 
 
 def error(code: str, status: int, role: str, **details: Any) -> Reading:
@@ -104,6 +104,19 @@ def test_ctx_04_wants_an_honest_cut_that_keeps_the_system_text() -> None:
     ):
         with pytest.raises(Violation):
             check(bad)
+
+
+@pytest.mark.parametrize(
+    ("check", "role"),
+    [
+        (ctx.test_cutting_keeps_the_system_text_and_is_told, "truncated"),
+        (ctx.test_a_summary_says_what_it_stands_for, "summarized"),
+    ],
+)
+def test_ctx_04_and_11_ask_nothing_of_a_strategy_that_is_not_listed(check: Any, role: str) -> None:
+    unlisted = gathered("context_cut", said("whole", 100), notes={role: "the capabilities list it not"})
+    with pytest.raises(NotOffered, match="list it not"):
+        check(unlisted)
 
 
 def test_ctx_05_wants_no_fresh_session() -> None:

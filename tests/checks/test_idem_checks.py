@@ -107,6 +107,12 @@ def failures(retry: Reading) -> Probed:
     return gathered("idempotent_failures", refusal("overloaded.first", 503, "MODEL_OVERLOADED"), retry)
 
 
+def test_idem_09_needs_a_second_operation() -> None:
+    nowhere = refusal("classify", 404, "NOT_FOUND")
+    with pytest.raises(NotTested):
+        idem.test_the_same_key_on_another_operation_is_another_key(scopes(classify=nowhere))
+
+
 TOO_LONG = refusal("bad_too_long", 400, "IDEMPOTENCY_KEY_INVALID")
 GOOD = [
     (idem.test_the_same_request_with_its_key_is_answered_with_the_stored_answer, replay()),

@@ -147,6 +147,16 @@ def test_ver_14_wants_nothing_taken_away() -> None:
             check(served(unclear))
 
 
+def test_ver_16_does_not_expect_the_models_of_another_server() -> None:
+    check = ver.test_a_retired_model_is_refused_with_its_successor
+    body = {"error": {"code": "MODEL_NOT_FOUND", "message": "words", "details": {}}}
+    unknown = answer(body, status=404, role="retired_model")
+    with pytest.raises(NotTested, match="provocation"):
+        check(gathered("retired_model", unknown, notes={"named_by_tester": False}))
+    with pytest.raises(Violation):
+        check(gathered("retired_model", unknown, notes={"named_by_tester": True}))
+
+
 def gone(role: str, code: str, status: int = 410, successor: Any = "/estimate") -> Probed:
     body = {"error": {"code": code, "message": "words", "details": {"successor": successor}}}
     return gathered(role, answer(body, status=status, role=role))

@@ -64,7 +64,7 @@ def test_a_missed_objective_does_not_count_in_an_invalid_run() -> None:
 def test_a_lost_worker_and_a_busy_core_are_doubts() -> None:
     assert "worker lost: w1" in outcome(lost=("w1",)).doubts[0]
     tally = good()
-    tally.cpu = [1.0, 0.99]
+    tally.own.update(cpu_us=1_990_000, watched_us=2_000_000)
     assert "more processes are needed" in outcome(tally=tally).doubts[0]
 
 

@@ -18,6 +18,7 @@ from described import check_described, check_events
 from starlette.types import ASGIApp
 
 from reference_impl.app import ReferenceApp, create_app
+from reference_impl.engine.base import Engine
 from reference_impl.policies import Policies
 from reference_impl.serve import base_url, listen, server
 from reference_impl.settings import Settings
@@ -40,9 +41,10 @@ class ReferenceServer:
         policies: Policies | None = None,
         wrap: Callable[[ReferenceApp], ASGIApp] | None = None,
         tls: Tls | None = None,
+        engine: Engine | None = None,
         site: Path | None = None,
     ) -> None:
-        self.app = create_app(settings, policies, site=site)
+        self.app = create_app(settings, policies, engine, site=site)
         self._listener = listen("127.0.0.1", 0)
         self.url = base_url("127.0.0.1", self._listener, tls)
         self.origin = self.url.removesuffix("/api/v1")

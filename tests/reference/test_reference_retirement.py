@@ -9,7 +9,7 @@ import httpx
 import pytest
 from reference_server import ReferenceServer, chat, error
 
-from reference_impl.engine.models import MODELS, RETIRED
+from reference_impl.engine.models import BUILTIN
 from spec.document import load_document, operations
 
 DEPRECATED, RETIRED_MODEL = "atlas-0-2025-09-01", "atlas-beta-2025-01-15"
@@ -87,15 +87,15 @@ def test_a_retired_model_is_refused_everywhere(client: httpx.Client) -> None:
         client.get(f"/models/{RETIRED_MODEL}"),
     ):
         details = error(answer, 410, "MODEL_RETIRED")["details"]
-        assert details["successor"] in {model.id for model in MODELS}
+        assert details["successor"] in {model.id for model in BUILTIN.models}
     assert RETIRED_MODEL not in {model["id"] for model in client.get("/models").json()["data"]}
 
 
 def test_names_are_never_given_twice() -> None:
-    names = [name for model in MODELS for name in (model.id, model.alias)]
+    names = [name for model in BUILTIN.models for name in model.names]
     assert len(set(names)) == len(names)
-    assert not RETIRED.keys() & set(names)
-    assert all(gone.successor in names for gone in RETIRED.values())
+    assert not BUILTIN.retired.keys() & set(names)
+    assert all(gone.successor in names for gone in BUILTIN.retired.values())
 
 
 def test_a_retired_operation_is_gone_and_names_its_successor(

@@ -207,7 +207,7 @@ def test_sessions_survive_a_restart(tmp_path: Path) -> None:
         own = session(client)
         client.post("/chat", json=chat("Repeat exactly: remember me", session_id=own))
         # As if the process had died in the middle of a turn.
-        running.ask(lambda: running.app.services.sessions.take(own, "demo", "dead", 600))
+        running.ask(lambda: running.app.services.sessions.take(own, "demo", "dead"))
         error(client.post("/chat", json=chat(session_id=own)), 409, "SESSION_BUSY")
     with ReferenceServer(settings) as running, running.client() as client:
         assert history(client, own) == [("user", "Repeat exactly: remember me"), ("assistant", "remember me")]

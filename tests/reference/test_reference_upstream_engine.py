@@ -20,11 +20,17 @@ from reference_impl.engine.base import (
     TokenCounts,
     UpstreamBrokenError,
 )
-from reference_impl.engine.discover import UpstreamUnusableError, discover
-from reference_impl.engine.models import ATLAS
-from reference_impl.engine.upstream import Upstream, UpstreamEngine
+from reference_impl.engine.models import ATLAS, Catalogue
+from reference_impl.engine.tokens import count_messages, estimate_messages
+from reference_impl.engine.upstream import Asking, Upstream, UpstreamEngine
 
 DONE = b"data: [DONE]\n\n"
+WINDOW = ATLAS.context_window
+_BODY = chunk("a", "stop") + usage(4, 1) + DONE
+CHUNKED = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    + b"%x\r\n%b\r\n0\r\n\r\n" % (len(_BODY), _BODY)
+)
 CALL = Call(
     model=ATLAS,
     messages=(Message("user", "hi"),),
@@ -36,12 +42,18 @@ CALL = Call(
 )
 
 
-async def generated(script: Script, silence_s: float = 5.0) -> list[str | Finish]:
-    """Everything the engine yields for `CALL`."""
+def engine_at(url: str, silence_s: float = 5.0) -> UpstreamEngine:
+    return UpstreamEngine(
+        Asking(Upstream(url, {ATLAS.id: "theirs"}, "sk-up", silence_s)), Catalogue((ATLAS,))
+    )
+
+
+async def generated(script: Script, silence_s: float = 5.0, call: Call = CALL) -> list[str | Finish]:
+    """Everything the engine yields for a call."""
     async with scripted(script) as url:
-        engine = UpstreamEngine(Upstream(url, {ATLAS.id: "theirs"}, "sk-up", silence_s), (ATLAS,))
+        engine = engine_at(url, silence_s)
         try:
-            async with aclosing(engine.generate(CALL)) as items:
+            async with aclosing(await engine.start(call)) as items:
                 return [item async for item in items]
         finally:
             await engine.close()
@@ -77,8 +89,24 @@ def test_the_request_is_translated_and_the_answer_counted_by_the_server() -> Non
     assert b"authorization: bearer sk-up" in script.heads[0].lower()
 
 
-def test_a_server_without_usage_is_counted_by_pieces() -> None:
-    assert run(Script(STREAM_HEAD + chunk("a") + chunk("b", "length") + DONE)) == ["a", "b", Finish("length")]
+def test_a_server_without_usage_is_counted_by_pieces_and_that_is_said() -> None:
+    guess = Finish("length", TokenCounts(4, 2, estimated=True))
+    assert run(Script(STREAM_HEAD + chunk("a") + chunk("b", "length") + DONE)) == ["a", "b", guess]
+    zero = Script(STREAM_HEAD + chunk("a") + chunk("b", "length") + usage(0, 0) + DONE)
+    assert run(zero) == ["a", "b", guess]
+
+
+def test_a_server_that_ignores_the_limit_is_stopped_at_it() -> None:
+    script = Script(STREAM_HEAD + b"".join(chunk(f"{n} ") for n in range(16)) + chunk("more"), hold=True)
+    *said, finish = run(script)
+    assert (len(said), finish) == (16, Finish("length", TokenCounts(4, 16, estimated=True)))
+
+
+def test_estimates_refuse_nothing_that_fits() -> None:
+    """Of what encodings make one token of, a run of marks and part of a long word, no more are counted."""
+    rules = (Message("user", "=" * 400 + " a table " + "-" * 200),)
+    assert (estimate_messages(rules), count_messages(rules)) == (3 + 25 + 2 + 13, 3 + 602)
+    assert estimate_messages((Message("user", "x" * 160_000),)) == 3 + 10_000
 
 
 @pytest.mark.parametrize(
@@ -88,6 +116,8 @@ def test_a_server_without_usage_is_counted_by_pieces() -> None:
         STREAM_HEAD + chunk("text") + DONE,
         STREAM_HEAD + b"data: {broken\n\n",
         STREAM_HEAD + b"data: [1]\n\n",
+        STREAM_HEAD + b'data: {"choices": [7], "usage": []}\n\n' + DONE,
+        STREAM_HEAD + b'data: {"error": "just words"}\n\n' + DONE,
         STREAM_HEAD + chunk("x") + b'data: {"error": {"message": "no", "code": 500}}\n\n',
         b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi",
         b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 99999\r\n\r\n" + chunk("x"),
@@ -109,8 +139,17 @@ def test_what_is_no_whole_answer_is_an_upstream_error(stream: bytes) -> None:
         (refusal(429, headers="Retry-After: 7\r\n"), OverloadedError(7)),
         (refusal(503), OverloadedError(1)),
         (refusal(429, headers="Retry-After: soon\r\n"), OverloadedError(1)),
-        (refusal(400, {"code": "context_length_exceeded"}), ContextExceededError(4, ATLAS.context_window)),
-        (refusal(400, {"message": "This model's maximum context length is 8"}), ContextExceededError(4, ATLAS.context_window)),
+        (refusal(529), OverloadedError(1)),
+        (refusal(429, headers="Retry-After: Wed, 01 Jan 2020 00:00:00 GMT\r\n"), OverloadedError(1)),
+        (refusal(429, headers="Retry-After: Fri, 01 Jan 2100 00:00:00 GMT\r\n"), OverloadedError(3600)),
+        # At least one more than fits, where the server tells no numbers.
+        (refusal(400, {"code": "context_length_exceeded"}), ContextExceededError(WINDOW + 1, WINDOW)),
+        (refusal(400, {"message": "This model's maximum context length is 8 tokens. However, your messages resulted in 11 tokens."}), ContextExceededError(11, 8)),
+        (refusal(400, {"message": "This model's maximum context length is 8 tokens. However, you requested 300 tokens (9 in the messages, 291 in the completion)."}), ContextExceededError(300, 8)),
+        (refusal(400, {"type": "exceed_context_size_error", "code": 400, "message": "too large", "n_prompt_tokens": 90, "n_ctx": 64}), ContextExceededError(90, 64)),
+        (STREAM_HEAD + b'data: {"error": {"code": "context_length_exceeded"}}\n\n', ContextExceededError(WINDOW + 1, WINDOW)),
+        (STREAM_HEAD + b'data: {"error": {"code": "content_filter"}}\n\n', InputFilteredError(("upstream",))),
+        (STREAM_HEAD + chunk("x") + b'data: {"error": {"type": "overloaded_error", "code": null}}\n\n', OverloadedError(1)),
         (refusal(400, {"code": "content_filter"}), InputFilteredError(("upstream",))),
     ],
 )  # fmt: skip
@@ -130,9 +169,9 @@ def test_closing_the_generation_closes_the_connection() -> None:
     async def leave() -> None:
         script = Script(STREAM_HEAD + chunk("first"), hold=True)
         async with scripted(script) as url:
-            engine = UpstreamEngine(Upstream(url, {ATLAS.id: "theirs"}), (ATLAS,))
-            generation = engine.generate(CALL)
-            assert await anext(generation) == "first"
+            engine = engine_at(url)
+            generation = await engine.start(CALL)
+            assert await anext(aiter(generation)) == "first"
             await generation.aclose()
             await asyncio.wait_for(script.left.wait(), 5)
             await engine.close()
@@ -140,59 +179,64 @@ def test_closing_the_generation_closes_the_connection() -> None:
     asyncio.run(leave())
 
 
+def test_a_late_consent_holds_up_nobody_and_a_late_refusal_is_raised_by_the_generation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Some servers send the head of their answer with the first token."""
+    monkeypatch.setattr("reference_impl.engine.upstream._ADMISSION_S", 0.01)
+
+    async def ask(script: Script) -> list[str | Finish]:
+        async with scripted(script) as url:
+            engine = engine_at(url)
+            generation = await engine.start(CALL)
+            script.go.set()
+            async with aclosing(generation):
+                items = [item async for item in generation]
+            await engine.close()
+            return items
+
+    answer = STREAM_HEAD + chunk("late", "stop") + usage(5, 1) + DONE
+    assert asyncio.run(ask(Script(answer, wait=True)))[0] == "late"
+    with pytest.raises(OverloadedError):
+        asyncio.run(ask(Script(refusal(503), wait=True)))
+
+
+def test_who_leaves_before_the_consent_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reference_impl.engine.upstream._ADMISSION_S", 0.01)
+
+    async def leave() -> None:
+        script = Script(b"", hold=True)
+        async with scripted(script) as url:
+            engine = engine_at(url)
+            generation = await engine.start(CALL)
+            await asyncio.wait_for(script.asked.wait(), 5)
+            await generation.aclose()
+            await asyncio.wait_for(script.left.wait(), 5)
+            assert engine.gauge.active == 0
+            await engine.close()
+
+    asyncio.run(leave())
+
+
+def test_a_connection_is_used_again() -> None:
+    async def twice() -> int:
+        script = Script(CHUNKED, again=True)
+        async with scripted(script) as url:
+            engine = engine_at(url)
+            for _ in range(2):
+                async with aclosing(await engine.start(CALL)) as items:
+                    assert [item async for item in items][:1] == ["a"]
+            await engine.close()
+        return script.connections
+
+    assert asyncio.run(twice()) == 1
+
+
 def test_nobody_there_is_an_upstream_error() -> None:
     async def ask() -> None:
-        engine = UpstreamEngine(Upstream("http://127.0.0.1:9/v1", {ATLAS.id: "theirs"}), (ATLAS,))
+        engine = engine_at("http://127.0.0.1:9/v1")
         with pytest.raises(UpstreamBrokenError):
-            await anext(engine.generate(CALL))
+            await engine.start(CALL)
         await engine.close()
 
     asyncio.run(ask())
-
-
-def json_answer(body: bytes) -> bytes:
-    return (
-        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body
-    )
-
-
-def discovered(answer: bytes, names: dict[str, str]) -> tuple[dict[str, str], list[tuple[str, int]]]:
-    async def ask() -> tuple[dict[str, str], list[tuple[str, int]]]:
-        async with scripted(Script(answer)) as url:
-            chosen, models = await asyncio.to_thread(discover, url, None, names, 4096)
-            return chosen, [(m.id, m.context_window) for m in models]
-
-    return asyncio.run(ask())
-
-
-LIST = json_answer(
-    b'{"data": [{"id": "llama", "max_model_len": 2048, "created": 1700000000}, {"id": "gpt"}]}'
-)
-
-
-def test_listed_models_are_published_with_their_windows() -> None:
-    assert discovered(LIST, {}) == ({"llama": "llama", "gpt": "gpt"}, [("llama", 2048), ("gpt", 4096)])
-
-
-def test_chosen_models_are_published_under_their_new_names() -> None:
-    assert discovered(LIST, {"chat-1": "llama"}) == ({"chat-1": "llama"}, [("chat-1", 2048)])
-
-
-def test_a_server_without_a_list_serves_the_models_that_were_named() -> None:
-    assert discovered(refusal(404), {"chat-1": "llama"}) == ({"chat-1": "llama"}, [("chat-1", 4096)])
-
-
-@pytest.mark.parametrize(
-    ("answer", "names", "says"),
-    [
-        (LIST, {"a": "lama"}, "has no model 'lama'; it lists gpt, llama"),
-        (refusal(404), {}, "name one with --upstream-model"),
-        (refusal(401), {}, "refused the key"),
-        (json_answer(b"[]"), {}, "does the URL end in /v1"),
-        (b"junk\r\n\r\n", {}, "cannot reach"),
-    ],
-)
-def test_an_unusable_upstream_is_one_clear_line(answer: bytes, names: dict[str, str], says: str) -> None:
-    with pytest.raises(UpstreamUnusableError, match=says) as problem:
-        discovered(answer, names)
-    assert "\n" not in str(problem.value)

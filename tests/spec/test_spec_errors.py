@@ -37,6 +37,7 @@ def test_waiting_helps_exactly_where_it_is_said_to() -> None:
         "BUDGET_EXCEEDED",
         "UPSTREAM_ERROR",
         "MODEL_OVERLOADED",
+        "SERVICE_UNAVAILABLE",
         "MODEL_TIMEOUT",
     }
 

@@ -52,6 +52,21 @@ def test_what_the_target_does_not_list_is_not_offered() -> None:
     )
 
 
+def test_parts_of_a_capability_are_offered_as_it_says() -> None:
+    told = {"core": {}, "context": {"strategies": ["error"]}, "rate_limits": {"tiers": [{"name": "a"}]}}
+    parts = ("context.summarize", "rate_limits.cost", "classify")
+    assert [state(evidence(told), part) for part in parts] == ["not_offered"] * 3
+    whole = {
+        "core": {},
+        "confidence": {},
+        "context": {"strategies": ["error", "summarize"]},
+        "rate_limits": {"tiers": [{"name": "a"}, {"name": "b", "cost": {}}]},
+    }
+    unreadable = {"core": {}, "confidence": {}, "context": {"strategies": 1}, "rate_limits": {}}
+    for listed in (whole, unreadable):
+        assert [state(evidence(listed), part) for part in parts] == ["offered"] * 3
+
+
 @pytest.mark.parametrize("listed", [None, {}, [], "x", {"streaming": {}}])
 def test_a_list_that_is_none_hides_nothing(listed: Any) -> None:
     """A broken description is a finding of its own; it excuses no other."""
