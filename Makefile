@@ -92,8 +92,8 @@ bench: $(STAMP) ## what the contract costs: reference against bare Starlette, in
 editions: $(STAMP) ## write the published editions of the contract to dist/
 	$(BIN)/python -m spec.editions dist
 
-dist: $(STAMP) ## wheel, sdist, editions of the contract and their checksums in dist/
-	rm -rf $(DIST)
+dist: $(STAMP) ## (after `make docs`, with the site in them) wheel, sdist, editions of the contract and their checksums in dist/
+	mkdir -p $(DIST) && rm -f $(DIST)/aiconform-* $(DIST)/asyncapi-* $(DIST)/openapi-* $(DIST)/SHA256SUMS
 	$(BIN)/python -m hatchling build -d $(abspath $(DIST)) >/dev/null
 	$(BIN)/python -m spec.editions $(DIST)
 	cd $(DIST) && sha256sum aiconform-* asyncapi-* openapi-* >SHA256SUMS && ls -1
