@@ -22,7 +22,9 @@ from handbook.requirement_pages import requirement_pages
 from spec.editions import main as write_editions
 
 HERE = Path(__file__).parent
-RENDERER = HERE / "renderer" / "node_modules" / "@scalar" / "api-reference" / "dist" / "browser" / "standalone.js"
+RENDERER = (
+    HERE / "renderer" / "node_modules" / "@scalar" / "api-reference" / "dist" / "browser" / "standalone.js"
+)
 
 
 def build(folder: Path, *, runs: bool = True) -> list[Page]:
@@ -76,7 +78,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """2 on bad usage, 1 if something to build from is missing."""
     parser = argparse.ArgumentParser(prog="python -m handbook", description=__doc__)
     parser.add_argument("folder", metavar="FOLDER", type=Path)
-    parser.add_argument("--without-runs", action="store_true", help="start no server, and show no whole report")
+    parser.add_argument(
+        "--without-runs", action="store_true", help="start no server, and show no whole report"
+    )
     options = parser.parse_args(arguments)
     try:
         pages = build(options.folder, runs=not options.without_runs)

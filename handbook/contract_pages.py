@@ -123,5 +123,7 @@ def _capabilities() -> list[Page]:
     listed = {n: [r for r in requirements().values() if r.capability == n] for n in names}
     data = {"listed": listed, "profiles": BUILT_IN, "words": CAPABILITIES}
     about = "Named parts of the contract. A profile is a set of them that a gate demands."
-    overview = Page("capabilities/index.html", "Capabilities and profiles", "capabilities.html.j2", about, data)
+    overview = Page(
+        "capabilities/index.html", "Capabilities and profiles", "capabilities.html.j2", about, data
+    )
     return [overview, *pages]

@@ -52,7 +52,13 @@ def documents() -> list[Page]:
         Item("By capability", "results/matrix.html"),
         Item("What SDKs notice", places["docs/results/sdk-oracle.md"]),
     ]
-    beside = {"guides": aside, "contract": contract, "decisions": contract, "proof": proof, "results": results}
+    beside = {
+        "guides": aside,
+        "contract": contract,
+        "decisions": contract,
+        "proof": proof,
+        "results": results,
+    }
     pages = [
         _page(file, path, beside.get(path.split("/", 1)[0], ()), places) for file, path in places.items()
     ]
@@ -84,7 +90,8 @@ def _in(folder: str) -> list[Path]:
 def _guides() -> dict[str, list[str]]:
     known = {f"docs/guides/{f.name}" for f in _in("guides")}
     listed = {
-        heading: [p for n in names if (p := f"docs/guides/{n}.md") in known] for heading, names in GUIDES.items()
+        heading: [p for n in names if (p := f"docs/guides/{n}.md") in known]
+        for heading, names in GUIDES.items()
     }
     rest = sorted(known - {p for files in listed.values() for p in files})
     return {h: files for h, files in {**listed, "More": rest}.items() if files}

@@ -36,7 +36,16 @@ BODY, AROUND, VALUE = 900, 300, 160
 """Bytes shown of the beginning of a body, and around a fault; characters of a header value."""
 
 _UNTELLING = frozenset(
-    {"date", "server", "server-timing", "connection", "host", "user-agent", "accept-encoding", "content-length"}
+    {
+        "date",
+        "server",
+        "server-timing",
+        "connection",
+        "host",
+        "user-agent",
+        "accept-encoding",
+        "content-length",
+    }
 )
 _REPEATED = ("access-control-", "x-ratelimit-", "ratelimit", "api-version", "x-request-id", "vary")
 """Headers that nearly every answer has; they are shown where the verdict is about them."""
@@ -145,8 +154,7 @@ def _headers(headers: Iterable[tuple[str, str]], asked: str) -> list[list[str]]:
     return [
         [name, value if len(value) <= VALUE else value[:VALUE] + "…"]
         for name, value in headers
-        if name.lower() == asked
-        or not (name.lower() in _UNTELLING or name.lower().startswith(_REPEATED))
+        if name.lower() == asked or not (name.lower() in _UNTELLING or name.lower().startswith(_REPEATED))
     ]
 
 

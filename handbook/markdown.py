@@ -62,7 +62,9 @@ def render_markdown(text: str, link: Callable[[str], str], ids: Mapping[str, str
         token.children = list(_linked(token.children or [], link, ids))
     html = _parser().renderer.render(kept, _parser().options, {})
     # A wide table scrolls by itself, so that the page does not.
-    html = html.replace("<table>", '<div class="scroll" tabindex="0" role="region" aria-label="Table"><table>')
+    html = html.replace(
+        "<table>", '<div class="scroll" tabindex="0" role="region" aria-label="Table"><table>'
+    )
     html = html.replace("</table>", "</table></div>")
     return Rendered(title, Markup(html), [h for h in headings if h.level in (2, 3)], first)  # noqa: S704 - from our own files, raw HTML is off
 
@@ -95,7 +97,10 @@ def _fence(token: Token) -> Markup:
 
 
 def _plain(token: Token) -> str:
-    return "".join(c.content for c in token.children or [] if c.type in ("text", "code_inline", "softbreak")) or ""
+    return (
+        "".join(c.content for c in token.children or [] if c.type in ("text", "code_inline", "softbreak"))
+        or ""
+    )
 
 
 def _anchor(text: str, known: Sequence[Heading]) -> str:
@@ -113,9 +118,7 @@ def _inline(tokens: Sequence[Token]) -> Iterator[Token]:
     return (t for t in tokens if t.type == "inline")
 
 
-def _linked(
-    children: Sequence[Token], link: Callable[[str], str], ids: Mapping[str, str]
-) -> Iterator[Token]:
+def _linked(children: Sequence[Token], link: Callable[[str], str], ids: Mapping[str, str]) -> Iterator[Token]:
     inside = False
     for child in children:
         if child.type == "link_open":
@@ -129,8 +132,12 @@ def _linked(
             yield child
         elif child.type == "code_inline":
             target = ids.get(child.content)
-            yield child if target is None else _html(
-                Markup('<a href="{}"><code>{}</code></a>').format(link("site:" + target), child.content)
+            yield (
+                child
+                if target is None
+                else _html(
+                    Markup('<a href="{}"><code>{}</code></a>').format(link("site:" + target), child.content)
+                )
             )
         else:
             yield _html(_with_ids(child.content, link, ids))

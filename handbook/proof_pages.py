@@ -67,7 +67,9 @@ def start_page(reports: Sequence[str]) -> Page:
     """What this is, in one screen. ``reports`` are the files of whole reports that the build has made."""
     saved = read_report(RESULTS / f"{SHOWN}.json")
     runs: Mapping[str, Any] = yaml.safe_load((RESULTS / "runs.yaml").read_text("utf-8"))
-    findings = [v for r in (Result.FAIL, Result.WARN) for v in saved.document["verdicts"] if v["verdict"] == r]
+    findings = [
+        v for r in (Result.FAIL, Result.WARN) for v in saved.document["verdicts"] if v["verdict"] == r
+    ]
     data = {
         "bars": bars(saved),
         "saved": saved.document,
