@@ -13,8 +13,9 @@ WORKERS ?= 3
 CASES ?=
 ROUNDS ?= 20
 SECONDS ?= 60
+EXAMPLES ?= 1000
 
-.PHONY: help check serve test coverage test-slow lint selftest soak fuzz bench bench-load soak-load lock editions dist mutants interop clean
+.PHONY: help check serve test coverage test-slow lint selftest soak fuzz generated bench bench-load soak-load lock editions dist mutants interop clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -51,12 +52,15 @@ test-slow: $(STAMP) ## run the tests that wait for whole runs: hostile targets, 
 selftest: $(STAMP) ## prove the checks: mutants killed, variants not flagged
 	$(BIN)/aiconform selftest --json selftest.json --html selftest.html
 
-soak: $(STAMP) ## whole runs again and again (hours): no verdict may change; ROUNDS=20
+soak: $(STAMP) ## whole runs again and again (20 minutes at most): no verdict may change; ROUNDS=20
 	$(BIN)/python tests/soak/soak.py --rounds $(ROUNDS) --json soak.json
 
 fuzz: $(STAMP) ## coverage-guided fuzzing of our own parsers, SECONDS=60 each
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris==3.0.0
 	$(BIN)/python tests/fuzz/fuzz.py all --seconds $(SECONDS)
+
+generated: $(STAMP) ## Schemathesis on every operation of the reference, EXAMPLES=1000 each (an hour)
+	$(BIN)/python tests/generated/generate.py --examples $(EXAMPLES)
 
 bench-load: $(STAMP) ## measure the load client beside others (7 minutes); BENCH_AIPERF=… adds AIPerf
 	$(BIN)/python -m load.bench $(if $(REALTIME),--realtime) --out bench-load.md
@@ -94,6 +98,7 @@ mutants: $(STAMP) ## write the index of the mutants, spec/mutants.json, and docs
 
 interop: $(STAMP) ## run the suite on real third-party servers, or CASES="…"; writes docs/results/
 	$(BIN)/python tests/interop/run.py $(CASES)
+	$(if $(CASES),,$(BIN)/python tests/interop/in_front.py)
 
 lock: ## resolve the dependencies anew into requirements.lock
 	test -x $(BIN)/pip-compile || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet pip-tools; }

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import cache
+from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -131,7 +133,7 @@ def create_app(
     engine = engine or BuiltinEngine(settings.first_token_ms, settings.token_ms)
     settings = keepable(settings, engine)
     policies = policies or default_policies(settings, exact_counts=engine.exact)
-    document = load_document()
+    document = _document()
     database = Database(settings.database, settings.lease_s)
     outbox = Outbox(database)
     services = Services(
@@ -167,6 +169,12 @@ def create_app(
     )
     oauth = _authorization_server(services, entry)
     return ReferenceApp(services, entry, ChatSocket(services, entry), facade_app(services), oauth)
+
+
+@cache
+def _document() -> Mapping[str, Any]:
+    # The servers of a process share it: nobody writes to it.
+    return load_document()
 
 
 def _authorization_server(services: Services, entry: Entry) -> AuthorizationServer | None:

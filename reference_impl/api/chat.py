@@ -27,7 +27,7 @@ from reference_impl.api.context import (
 from reference_impl.api.failures import contract_error
 from reference_impl.api.notices import note_model
 from reference_impl.api.once import REPLAYED, claim, holding, once
-from reference_impl.api.prompts import chosen_model
+from reference_impl.api.prompts import chosen_model, refuse_over_window
 from reference_impl.api.stream import Answer, events, outage_event, record, stream_response
 from reference_impl.engine.base import (
     Call,
@@ -150,6 +150,7 @@ async def whole_answer(
     await account(
         services, exchange, call.model, usage, operation="chat", outcome=reason, requested=requested
     )
+    refuse_over_window(usage.input, call.model)
     return text, reason, usage
 
 

@@ -241,6 +241,27 @@ UNDECIDED: dict[str, tuple[str, tuple[Any, ...], type[Exception]]] = {
         (cancelled(before=shown("before", "complete")),),
         Inconclusive,
     ),
+    "ended while it was to be cancelled": (
+        "JOB-14",
+        (
+            cancelled(
+                cancel=refusal("cancel", 409, "JOB_NOT_CANCELLABLE", "cancel_job"),
+                after=shown("after", "complete"),
+            ),
+        ),
+        Inconclusive,
+    ),
+    "not cancelled, so not cancelled again": (
+        "JOB-15",
+        (
+            cancelled(
+                cancel=refusal("cancel", 409, "JOB_NOT_CANCELLABLE", "cancel_job"),
+                cancel_again=refusal("cancel_again", 409, "JOB_NOT_CANCELLABLE", "cancel_job"),
+            ),
+            run(),
+        ),
+        Inconclusive,
+    ),
     "not complete in time": ("JOB-19", (run(poll__3=shown("poll", "processing", 0.9)),), Inconclusive),
     "many other jobs": (
         "JOB-17",
