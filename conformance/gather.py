@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -19,7 +20,7 @@ from conformance.run import Run, RunStopped
 from conformance.session import NO_CLIENT, ProbeSkipped, Session
 from conformance.target import Target
 from conformance.wire.http import Wire
-from conformance.wire.redact import CREDENTIAL_HEADERS, redact_evidence
+from conformance.wire.redact import CREDENTIAL_HEADERS, Redactor
 from spec.catalogue import requirements
 from spec.document import contract_version
 
@@ -85,6 +86,8 @@ class Interrupted(Exception):  # noqa: N818 - a signal
 
 
 Watcher = Callable[[Progress], None]
+Enough = Callable[[Sequence[Exchange], Callable[[], Evidence]], Awaitable[bool]]
+"""Is asked with the exchanges so far, as they were sent, and with a function that gives the evidence so far."""
 
 
 def plan(checks: Iterable[Check], dialect: Dialect, target: Target) -> Plan:
@@ -126,7 +129,7 @@ def _left_out(probe: Probe, dialect: Dialect, target: Target) -> str:
     missing = [op for op in probe.operations if op not in dialect.operations]
     if missing:
         return f"the dialect {dialect.name} has no operation {', '.join(missing)}"
-    if dialect.name != "contract" and probe.vendor_calls == 0:
+    if dialect.name != "contract" and probe.contract_only:
         return "only the contract's own format has this"
     if probe.provocations and not any(p in dialect.provocations for p in probe.provocations):
         return f"needs a provocation for '{probe.provocations[0]}', which neither dialect nor target declares"
@@ -140,12 +143,14 @@ async def gather(
     *,
     watch: Watcher = lambda _: None,
     after_baseline: Callable[[Sequence[Exchange]], None] = lambda _: None,
-    enough: Callable[[Evidence], Awaitable[bool]] | None = None,
+    enough: Enough | None = None,
+    crowd: AbstractAsyncContextManager[object] | None = None,
 ) -> Evidence:
     """Run the probes by phase: the baseline, then all that can run side by side, then those that exhaust limits.
 
     ``after_baseline`` may raise to end the run early (an unusable target). ``enough`` is asked after each step;
-    True ends the run with the evidence it was shown.
+    True ends the run. ``crowd`` is held while more than one probe is under way, by
+    whom runs on many targets would get in each other's way.
 
     Raises:
         Interrupted: the run was cancelled; carries the evidence recorded so far.
@@ -161,20 +166,23 @@ async def gather(
     )
     async with shown as wire, bare:
         run = Run(target, dialect, wire, lambda n: _advance(progress, watch, n), bare, kept)
+        redactor = Redactor()
 
         def recorded(missing: str) -> Evidence:
-            return _evidence(planned, run, records, missing, started, time.perf_counter() - clock)
+            duration = time.perf_counter() - clock
+            return _evidence(planned, run, records, missing, started, duration, redactor)
 
         try:
             for step in planned.steps():
-                await _step(step, run, records, progress, watch)
+                async with crowd if crowd and len(step) > 1 else nullcontext():
+                    await _step(step, run, records, progress, watch)
                 if step[0].phase == BASELINE:
                     after_baseline(run.exchanges)
-                if enough and await enough(so_far := recorded("not needed any more")):
-                    return so_far
+                if enough and await enough(run.exchanges, partial(recorded, "not needed any more")):
+                    break
         except asyncio.CancelledError:
             interrupted = True
-    evidence = recorded("the run was interrupted")
+    evidence = recorded("the run was interrupted" if interrupted else "not needed any more")
     if interrupted:
         raise Interrupted(evidence)
     return evidence
@@ -200,6 +208,7 @@ def _evidence(
     missing: str,
     started: float,
     duration: float,
+    redactor: Redactor,
 ) -> Evidence:
     """All that was recorded until now, redacted. ``missing`` says why a planned probe has no record."""
     target = run.target
@@ -217,7 +226,7 @@ def _evidence(
         suite_version=__version__,
         contract_version=contract_version(),
     )
-    return redact_evidence(evidence, (*secrets, *run.secrets))
+    return redactor.evidence(evidence, (*secrets, *run.secrets))
 
 
 def _account(run: Run, records: Mapping[str, ProbeRecord]) -> dict[str, Any]:
@@ -258,18 +267,22 @@ async def _probe(probe: Probe, run: Run, progress: Progress, watch: Watcher) -> 
 
 def leaking(exchanges: Iterable[Exchange], given: Collection[str], issued: Collection[str]) -> list[str]:
     """Exchanges that repeat a credential. What the authorization server issues, it has to say once."""
+    own, others = (
+        [(s, s.encode()) for s in secrets if len(s) >= 6] for secrets in (given, (*given, *issued))
+    )
     return [
         e.id
         for e in exchanges
         if any(
-            len(secret) >= 6 and _repeats(e, secret) and not _said_elsewhere(e, secret)
-            for secret in (*given, *(() if e.operation == AUTHORIZATION_SERVER else issued))
+            not _said_elsewhere(e, secret)
+            for secret in _repeated(e, own if e.operation == AUTHORIZATION_SERVER else others)
         )
     ]
 
 
-def _repeats(exchange: Exchange, secret: str) -> bool:
-    return secret.encode() in exchange.content or any(secret in v for _, v in exchange.headers)
+def _repeated(exchange: Exchange, secrets: Iterable[tuple[str, bytes]]) -> list[str]:
+    content, head = exchange.content, "\n".join(value for _, value in exchange.headers)
+    return [text for text, spelled in secrets if spelled in content or text in head]
 
 
 def _said_elsewhere(exchange: Exchange, secret: str) -> bool:

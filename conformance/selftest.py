@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import multiprocessing
 import re
 import signal
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import httpx
 
 from conformance.dialects.model import load_dialect
-from conformance.evidence import Evidence
+from conformance.evidence import Evidence, Exchange
 from conformance.gather import gather, plan
 from conformance.judge import judge
-from conformance.registry import CHECKS, load_all, selected_checks
+from conformance.registry import CHECKS, Check, load_all, selected_checks
 from conformance.target import OAuth, Target
 from conformance.verdict import Result, Verdict
 from spec.catalogue import requirements
 
-AT_ONCE = 10
-"""Subjects examined side by side. Nearly all of their time is waiting; more would falsify the timed checks."""
+MUTANTS, VARIANTS = 12, 12
+"""Subjects examined side by side. Nearly all of their time is waiting."""
+
+CROWD = 3
+"""Variants whose probes run side by side, at a time. The others are at the probes that run alone, which wait for
+windows of limits. More would falsify the timed checks."""
 
 ABREAST = 8
 """Probes side by side on a mutant, which may be caught by the first few."""
@@ -37,7 +42,8 @@ _FLAGS = (Result.FAIL, Result.WARN, Result.ERROR)
 
 @dataclass(frozen=True)
 class Subject:
-    """One server of the index: a ``mutant`` with one deliberate defect, or a conformant ``variant``.
+    """One server of the index: a ``mutant`` with one deliberate defect, or a conformant ``variant``. ``stop_url``:
+    where to say that it is done with, so that it takes no more time and memory. ``slow``: it takes about a minute.
 
     ``says``: a regular expression for the detail of the verdict that catches the mutant.
     """
@@ -51,18 +57,23 @@ class Subject:
     keys: Mapping[str, str] = field(repr=False, default_factory=dict)
     says: str = ""
     oauth: Mapping[str, str] | None = field(repr=False, default=None)
+    stop_url: str = ""
+    slow: bool = False
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What the suite said of one subject. ``hits`` are the flagged requirements that a mutant names. It is killed by
-    one of them, if its detail points at the defect."""
+    one of them, if its detail points at the defect. ``undecided`` are those of them that came out INCONCLUSIVE.
+    ``alone``: it was examined with no other beside it."""
 
     subject: Subject
     flagged: tuple[Verdict, ...]
     hits: tuple[Verdict, ...]
     calls: int
     seconds: float
+    undecided: tuple[Verdict, ...] = ()
+    alone: bool = False
 
     @property
     def killed(self) -> bool:
@@ -82,32 +93,51 @@ async def subjects(index_url: str) -> list[Subject]:
     return [Subject(**{**s, "violates": tuple(s["violates"])}) for s in listed]
 
 
-async def examine(subject: Subject, judges: Executor) -> Outcome:
+async def examine(subject: Subject, judges: Executor, crowd: asyncio.Semaphore) -> Outcome:
     """Run the suite on one subject: all of it on a variant, the checks that must notice on a mutant.
 
     ``judges`` does the judging, so that it delays no probe that measures times.
     """
     began = time.perf_counter()
-    ids = _ids(subject)
+    ids = subject.violates if subject.kind == "mutant" else tuple(requirements())
     dialect = load_dialect(subject.dialect)
     target = _target(subject)
-    planned = plan(selected_checks(ids).values(), dialect, target)
+    checks = selected_checks(ids)
+    planned = plan(checks.values(), dialect, target)
     loop = asyncio.get_running_loop()
-    flagged: tuple[Verdict, ...] = ()
+    told: tuple[Verdict, ...] = ()
+    seen = 0
 
-    async def all_caught(evidence: Evidence) -> bool:
-        nonlocal flagged
-        flagged = await loop.run_in_executor(judges, _flagged, evidence, subject.dialect, ids)
-        return {v.id for v in _hits(subject, flagged)} >= set(subject.violates)
+    async def judged(evidence: Evidence) -> tuple[Verdict, ...]:
+        return await loop.run_in_executor(judges, _judged, evidence, subject.dialect, ids)
+
+    async def all_caught(exchanges: Sequence[Exchange], evidence: Callable[[], Evidence]) -> bool:
+        nonlocal told, seen
+        if any(concerns(check, exchanges[seen:]) for check in checks.values()):
+            told, seen = await judged(evidence()), len(exchanges)
+        return {v.id for v in _hits(subject, told)} >= set(ids)
 
     if subject.kind == "mutant":
         # What is flagged stays flagged, whatever else would be recorded: a mutant is done with when all is.
         evidence = await gather(target, dialect, planned.cheapest_first(ABREAST), enough=all_caught)
     else:
-        evidence = await gather(target, dialect, planned)
-        await all_caught(evidence)
+        evidence = await gather(target, dialect, planned, crowd=crowd)
+    if subject.kind == "variant" or not {v.id for v in _hits(subject, told)} >= set(ids):
+        told = await judged(evidence)
     return Outcome(
-        subject, flagged, _hits(subject, flagged), len(evidence.exchanges), time.perf_counter() - began
+        subject,
+        tuple(v for v in told if v.result in _FLAGS),
+        _hits(subject, told),
+        len(evidence.exchanges),
+        time.perf_counter() - began,
+        tuple(v for v in told if v.result is Result.INCONCLUSIVE and v.id in subject.violates),
+    )
+
+
+def concerns(check: Check, exchanges: Iterable[Exchange]) -> bool:
+    """Whether these exchanges may change what a check says."""
+    return any(e.probe in check.needs for e in exchanges) or not {"exchanges", "streams"}.isdisjoint(
+        check.needs
     )
 
 
@@ -116,50 +146,75 @@ def _target(subject: Subject) -> Target:
     return Target(subject.base_url, subject.dialect, keys=subject.keys, oauth=oauth)
 
 
-async def verdicts_of(subject: Subject) -> list[Verdict]:
-    """Run the whole suite on one subject, as on any target."""
+async def verdicts_of(subject: Subject, crowd: asyncio.Semaphore | None = None) -> list[Verdict]:
+    """Run the whole suite on one subject, as on any target; ``crowd`` as for :func:`~conformance.gather.gather`."""
     load_all()
     dialect, target, wanted = load_dialect(subject.dialect), _target(subject), requirements()
-    evidence = await gather(target, dialect, plan(selected_checks(wanted).values(), dialect, target))
+    planned = plan(selected_checks(wanted).values(), dialect, target)
+    evidence = await gather(target, dialect, planned, crowd=crowd)
     return judge(evidence, dialect, wanted.values(), CHECKS)
 
 
-def _leave_interrupts() -> None:
+def _prepare_judge() -> None:
     # Ctrl-C reaches all processes of the terminal; the parent handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _ids(subject: Subject) -> tuple[str, ...]:
     load_all()
-    return subject.violates if subject.kind == "mutant" else tuple(requirements())
+    _collect_less()
 
 
-def _flagged(evidence: Evidence, dialect: str, ids: Sequence[str]) -> tuple[Verdict, ...]:
-    load_all()
+def _judged(evidence: Evidence, dialect: str, ids: Sequence[str]) -> tuple[Verdict, ...]:
     wanted = [requirements()[i] for i in ids]
-    verdicts = judge(evidence, load_dialect(dialect), wanted, selected_checks(ids))
-    return tuple(v for v in verdicts if v.result in _FLAGS)
+    return tuple(judge(evidence, load_dialect(dialect), wanted, selected_checks(ids)))
 
 
-def _hits(subject: Subject, flagged: Iterable[Verdict]) -> tuple[Verdict, ...]:
-    return tuple(v for v in flagged if v.id in subject.violates and v.result is not Result.ERROR)
+def _hits(subject: Subject, told: Iterable[Verdict]) -> tuple[Verdict, ...]:
+    return tuple(v for v in told if v.id in subject.violates and v.result in (Result.FAIL, Result.WARN))
 
 
 async def examine_all(found: Iterable[Subject], done: Callable[[Outcome], None]) -> list[Outcome]:
-    """Examine subjects side by side, variants first; ``done`` is told of each as it finishes."""
-    slots = asyncio.Semaphore(AT_ONCE)
-    # Whole runs take longest, so they start first.
-    queue = sorted(found, key=lambda s: s.kind == "mutant")
+    """Examine subjects side by side; ``done`` is told of each as it finishes.
 
-    async def one(subject: Subject, judges: Executor) -> Outcome:
-        async with slots:
-            outcome = await examine(subject, judges)
-        done(outcome)
+    A mutant that survived because a verdict was INCONCLUSIVE, which our own load may cause, is examined again at the
+    end, alone. A flagged variant never is.
+    """
+    load_all()
+    slots = {"mutant": asyncio.Semaphore(MUTANTS), "variant": asyncio.Semaphore(VARIANTS)}
+    crowd = asyncio.Semaphore(CROWD)
+
+    async def one(subject: Subject, judges: Executor, client: httpx.AsyncClient) -> Outcome:
+        async with slots[subject.kind]:
+            outcome = await examine(subject, judges, crowd)
+            if subject.stop_url:
+                await client.delete(subject.stop_url)
+        if not doubtful(outcome):
+            done(outcome)
         return outcome
 
+    async def again(outcome: Outcome, judges: Executor) -> Outcome:
+        if doubtful(outcome):
+            outcome = replace(await examine(outcome.subject, judges, crowd), alone=True)
+            done(outcome)
+        return outcome
+
+    _collect_less()
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(JUDGES, mp_context=spawn, initializer=_leave_interrupts) as judges:
-        return list(await asyncio.gather(*(one(s, judges) for s in queue)))
+    with ProcessPoolExecutor(JUDGES, mp_context=spawn, initializer=_prepare_judge) as judges:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            slow_first = sorted(found, key=lambda s: not s.slow)
+            together = await asyncio.gather(*(one(s, judges, client) for s in slow_first))
+        return [await again(o, judges) for o in together]
+
+
+def doubtful(outcome: Outcome) -> bool:
+    """Whether a mutant may have survived because of our own load only."""
+    return outcome.subject.kind == "mutant" and not outcome.killed and bool(outcome.undecided)
+
+
+def _collect_less() -> None:
+    # A pause of the collector falsifies every time that is measured meanwhile.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
 
 
 def summary(outcomes: Iterable[Outcome]) -> dict[str, Any]:

@@ -115,8 +115,8 @@ async def _run(subject: Subject, ids: Sequence[str]) -> Evidence:
     if subject.kind != "mutant" or subject.name == REFERENCE:
         return await gather(target, dialect, planned)
 
-    async def caught(evidence: Evidence) -> bool:
-        return {v.id for v in _flagged(_short(evidence), ids)} >= set(ids)
+    async def caught(_: Sequence[Exchange], evidence: Callable[[], Evidence]) -> bool:
+        return {v.id for v in _flagged(_short(evidence()), ids)} >= set(ids)
 
     return await gather(target, dialect, planned.cheapest_first(ABREAST), enough=caught)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -140,7 +142,7 @@ def create_app(
     engine = engine or BuiltinEngine(settings.first_token_ms, settings.token_ms)
     settings = keepable(settings, engine)
     policies = policies or default_policies(settings, exact_counts=engine.exact)
-    document = load_document()
+    document = _document()
     database = Database(settings.database, settings.lease_s)
     outbox = Outbox(database)
     services = Services(
@@ -177,6 +179,12 @@ def create_app(
     oauth = _authorization_server(services, entry)
     pages = Site(site) if site is not None else None
     return ReferenceApp(services, entry, ChatSocket(services, entry), facade_app(services), oauth, pages)
+
+
+@cache
+def _document() -> Mapping[str, Any]:
+    # The servers of a process share it: nobody writes to it.
+    return load_document()
 
 
 def _authorization_server(services: Services, entry: Entry) -> AuthorizationServer | None:

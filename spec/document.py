@@ -30,9 +30,10 @@ def load_document() -> dict[str, Any]:
     return document
 
 
+@cache
 def contract_version() -> str:
     """``info.version``."""
-    return str(json.loads(_document())["info"]["version"])
+    return str(load_document()["info"]["version"])
 
 
 @cache

@@ -39,7 +39,7 @@ def command(
             stop(f"there is no mutant or variant '{mutant}': {', '.join(s.name for s in found)}", 2)
         outcomes = _examine(chosen)
     numbers = summary(outcomes)
-    _print(outcomes, numbers)
+    _totals(numbers)
     if json:
         _write(json, json_module.dumps(numbers, indent=2) + "\n")
     if html:
@@ -55,35 +55,44 @@ def _write(file: Path, text: str) -> None:
 
 
 def _examine(chosen: list[Subject]) -> list[Outcome]:
-    console = Console(stderr=True)
+    """Tells each outcome as it comes, so that an interrupted run has told something, too."""
+    out, err = Console(), Console(stderr=True)
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    shown = Progress(
+        *columns,
+        console=err,
+        transient=True,
+        disable=not err.is_terminal,
+        redirect_stdout=out.is_terminal,
+    )
+    with shown as bar:
         task = bar.add_task("", total=len(chosen))
-        return asyncio.run(
-            examine_all(chosen, lambda o: bar.update(task, advance=1, description=o.subject.name))
-        )
+
+        def done(outcome: Outcome) -> None:
+            _print(outcome, out)
+            bar.update(task, advance=1, description=outcome.subject.name)
+
+        return asyncio.run(examine_all(chosen, done))
 
 
-def _print(outcomes: list[Outcome], numbers: dict[str, Any]) -> None:
-    console = Console()
-    for outcome in outcomes:
-        subject = outcome.subject
-        if subject.kind == "mutant":
-            word, style = ("killed", "green") if outcome.killed else ("SURVIVED", "bold red")
-            by = ", ".join(v.id for v in outcome.hits) or f"none of {', '.join(subject.violates)}"
-            console.print(
-                Text.assemble((f"{word:9}", style), f"{subject.name:34} {outcome.seconds:4.1f} s  {by}")
-            )
-        else:
-            word, style = ("FLAGGED", "bold red") if outcome.false_alarm else ("clean", "green")
-            console.print(
-                Text.assemble(
-                    (f"{word:9}", style), f"{subject.name:34} {outcome.seconds:4.1f} s  {outcome.calls} calls"
-                )
-            )
-            for verdict in outcome.flagged:
-                console.print(Text(f"          {verdict.result} {verdict.id} {visible(verdict.detail)}"))
-    console.print(
+def _print(outcome: Outcome, console: Console) -> None:
+    subject = outcome.subject
+    line = f"{subject.name:34} {outcome.seconds:4.1f} s  "
+    if subject.kind == "mutant":
+        word, style = ("killed", "green") if outcome.killed else ("SURVIVED", "bold red")
+        told = "".join(f"; {v.id} {v.result}: {visible(v.detail)}" for v in outcome.undecided)
+        line += ", ".join(v.id for v in outcome.hits) or f"none of {', '.join(subject.violates)}{told}"
+        line += " (again, alone: beside the others it was undecided)" if outcome.alone else ""
+    else:
+        word, style = ("FLAGGED", "bold red") if outcome.false_alarm else ("clean", "green")
+        line += f"{outcome.calls} calls"
+        line += "".join(f"\n          {v.result} {v.id} {visible(v.detail)}" for v in outcome.flagged)
+    console.print(Text.assemble((f"{word:9}", style), line), soft_wrap=True)
+    console.file.flush()
+
+
+def _totals(numbers: dict[str, Any]) -> None:
+    Console().print(
         f"mutants {numbers['killed']}/{numbers['mutants']} killed, "
         f"variants {numbers['false_alarms']}/{numbers['variants']} flagged",
         style="bold",

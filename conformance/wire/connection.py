@@ -11,7 +11,7 @@ import os
 import socket
 import ssl
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from conformance.evidence import FailureKind
 
@@ -120,7 +120,7 @@ async def connect(host: str, port: int) -> Connection:
     """A TCP connection to the first address that takes it. Raises :class:`ConnectError`."""
     loop = asyncio.get_running_loop()
     try:
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = await _addresses(host, port)
     except (OSError, UnicodeError) as error:
         raise ConnectError("connect", f"the name '{host}' cannot be resolved: {explain(error)}") from None
     problem = "no address"
@@ -143,6 +143,14 @@ async def connect(host: str, port: int) -> Connection:
         else:
             return Connection(sock)
     raise ConnectError(failed, f"cannot connect to {host} port {port}: {problem}")
+
+
+async def _addresses(host: str, port: int) -> list[Any]:
+    try:
+        # An address needs no resolver, and must not wait for a thread of the pool that resolvers share with others.
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except (OSError, UnicodeError):
+        return await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
 
 
 def explain(error: Exception) -> str:

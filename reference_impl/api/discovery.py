@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import Response
@@ -14,6 +15,7 @@ from reference_impl.engine.models import CURRENCY
 from reference_impl.engine.sandbox import AGENT_SCENARIOS, SCENARIOS
 from reference_impl.http.answers import JSON, encode, json_answer, stored_answer
 from reference_impl.http.dispatch import Handler
+from reference_impl.http.per_document import per_document
 from reference_impl.identity import SCOPES
 from reference_impl.oauth.keys import ALGORITHMS
 from reference_impl.offers import withheld
@@ -30,7 +32,7 @@ from spec.errors import ERRORS, ErrorEntry
 
 def operations(services: Services) -> dict[str, Handler]:
     """Handlers by operationId. None of them needs a key."""
-    description = StoredAnswer(200, JSON, encode(services.document))
+    description = StoredAnswer(200, JSON, _encoded(services.document))
     capabilities = _capabilities(services)
 
     async def get_health() -> Response:
@@ -59,6 +61,11 @@ def operations(services: Services) -> dict[str, Handler]:
         "listErrors": list_errors,
         "getError": get_error,
     }
+
+
+@per_document
+def _encoded(document: Mapping[str, Any]) -> bytes:
+    return encode(document)
 
 
 def _described(entry: ErrorEntry) -> dict[str, Any]:

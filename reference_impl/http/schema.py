@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from itertools import islice
 from types import MappingProxyType
 from typing import Any
@@ -15,6 +13,7 @@ from typing import Any
 import jsonschema_rs
 
 from reference_impl.exchange import Notice
+from reference_impl.http.per_document import per_document
 from reference_impl.policies.errors import ContractError
 
 _METHODS = frozenset(("get", "put", "post", "delete", "patch"))
@@ -47,14 +46,9 @@ class Operation:
     notice: Notice | None = None
 
 
+@per_document
 def compile_operations(document: Mapping[str, Any]) -> Mapping[str, Operation]:
     """Every operation of the document. Servers of one document share them; they hold no state."""
-    return _compiled(json.dumps(document))
-
-
-@lru_cache(maxsize=4)
-def _compiled(text: str) -> Mapping[str, Operation]:
-    document = json.loads(text)
     compiled: dict[str, Operation] = {}
     for path, item in document["paths"].items():
         for method, operation in item.items():
@@ -155,6 +149,11 @@ def _validator(document: Mapping[str, Any], schema: Any) -> jsonschema_rs.Draft2
     return jsonschema_rs.Draft202012Validator(root, mask="the value", validate_formats=True)
 
 
+@per_document
+def _of_component(document: Mapping[str, Any], name: str) -> jsonschema_rs.Draft202012Validator:
+    return _validator(document, {"$ref": f"#/components/schemas/{name}"})
+
+
 def _resolve(document: Mapping[str, Any], node: Mapping[str, Any]) -> Mapping[str, Any]:
     while "$ref" in node:
         target: Any = document
@@ -203,10 +202,7 @@ class MessageCheck:
     """Validates messages that name their kind in `type`; `kinds` maps a type to the name of its schema."""
 
     def __init__(self, document: Mapping[str, Any], kinds: Mapping[str, str]) -> None:
-        self._validators = {
-            kind: _validator(document, {"$ref": f"#/components/schemas/{name}"})
-            for kind, name in kinds.items()
-        }
+        self._validators = {kind: _of_component(document, name) for kind, name in kinds.items()}
 
     def __call__(self, message: Any) -> None:
         """Raise INVALID_REQUEST with a JSON Pointer for each of the first faults."""

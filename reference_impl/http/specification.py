@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 from connexion.spec import OpenAPISpecification
 
+from reference_impl.http.per_document import per_document
 from spec.editions import to_30
 
 
 def specification(document: Mapping[str, Any], base_path: str) -> OpenAPISpecification:
     """What Connexion's middlewares take. Servers of one document share its parts, which nobody writes to."""
-    return copy.copy(_specification(json.dumps(document), base_path))
+    return copy.copy(_specification(document, base_path))
 
 
-@lru_cache(maxsize=4)
-def _specification(document: str, base_path: str) -> OpenAPISpecification:
+@per_document
+def _specification(document: Mapping[str, Any], base_path: str) -> OpenAPISpecification:
     # Connexion's validation of the document takes longer than all the rest of making a server.
-    parsed = json.loads(document)
-    projected = _one_scheme(to_30(parsed), parsed)
+    projected = _one_scheme(to_30(dict(document)), document)
     made: OpenAPISpecification = OpenAPISpecification(projected)  # type: ignore[no-untyped-call]
     made.base_path = base_path
     return made

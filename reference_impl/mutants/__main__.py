@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import logging
 import socket
@@ -90,9 +91,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         timeout_graceful_shutdown=2,
     )
     server = _Announcing(config, line)
-    with suppress(KeyboardInterrupt):
-        asyncio.run(server.serve(sockets=[listener]))
+    _collect_less()
+    with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(server.serve(sockets=[listener]))
     return 0
+
+
+def _collect_less() -> None:
+    """A pause of the collector is a pause of every server here, which timed checks would see."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
 
 
 if __name__ == "__main__":

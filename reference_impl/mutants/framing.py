@@ -5,10 +5,13 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Callable
+from email.utils import formatdate
+from http import HTTPStatus
 from typing import Any
 
 from reference_impl.mutants.asked import header_of
 from reference_impl.mutants.model import ASGIApp
+from reference_impl.mutants.names import TRANSPORT
 from reference_impl.mutants.wire import Headers, is_stream, without
 
 
@@ -110,3 +113,57 @@ def balanced(app: ASGIApp) -> ASGIApp:
         await send({"type": "http.response.body", "body": b""})
 
     return wrapped
+
+
+def announced(interim: bytes) -> Callable[[ASGIApp], ASGIApp]:
+    """Sends an interim response (1xx) before each answer; a client must be able to read one it does not expect
+    (RFC 9110 section 15.2)."""
+
+    def wrap(app: ASGIApp) -> ASGIApp:
+        async def wrapped(scope: Any, receive: Any, send: Any) -> None:
+            async def after_it(message: Any) -> None:
+                if message["type"] == "http.response.start":
+                    scope[TRANSPORT].write(interim)
+                await send(message)
+
+            await app(scope, receive, after_it if scope["type"] == "http" else send)
+
+        return wrapped
+
+    return wrap
+
+
+def http_10(app: ASGIApp) -> ASGIApp:
+    """Answers as HTTP/1.0: never in chunks, without a length even where it is known, ended by closing."""
+
+    async def wrapped(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        transport, silent = scope[TRANSPORT], scope["method"] == "HEAD"
+
+        async def written(message: Any) -> None:
+            nonlocal silent
+            if message["type"] == "http.response.start":
+                silent = silent or message["status"] in (204, 304)
+                transport.write(
+                    _head_10(message["status"], without(list(message["headers"]), b"content-length"))
+                )
+                return
+            if not silent:
+                transport.write(message.get("body", b""))
+            if not message.get("more_body", False):
+                transport.close()
+
+        await app(scope, receive, written)
+        # uvicorn, which has seen no answer, would send one of its own as long as the connection is there.
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    return wrapped
+
+
+def _head_10(status: int, headers: Headers) -> bytes:
+    date = (b"Date", formatdate(usegmt=True).encode())
+    lines = (b"%s: %s\r\n" % line for line in (date, *headers, (b"Connection", b"close")))
+    return b"HTTP/1.0 %d %s\r\n%s\r\n" % (status, HTTPStatus(status).phrase.encode(), b"".join(lines))

@@ -37,20 +37,23 @@ def _built(subject: Subject) -> ReferenceApp:
 
 
 class Host:
-    """ASGI: ``/subjects`` is the index, ``/NAME/…`` is that subject's server."""
+    """ASGI: ``/subjects`` is the index, ``/NAME/…`` is that subject's server.
+
+    ``DELETE /subjects/NAME`` stops that server and forgets its state; asked again, it starts anew.
+    """
 
     def __init__(self, subjects: Sequence[Subject]) -> None:
         self._subjects = {s.name: s for s in subjects}
-        self._apps: dict[str, ASGIApp] = {}
+        self._apps: dict[str, tuple[ASGIApp, AsyncExitStack]] = {}
         self._building = asyncio.Lock()
-        self._stack = AsyncExitStack()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             await receive()
             await send({"type": "lifespan.startup.complete"})
             await receive()
-            await self._stack.aclose()
+            for running in list(self._apps):
+                await self._stop(running)
             await send({"type": "lifespan.shutdown.complete"})
             return
         if scope["type"] == "websocket" and scope["path"].split("/")[1] not in self._subjects:
@@ -61,6 +64,10 @@ class Host:
         known = WELL_KNOWN.fullmatch(scope["path"])
         if known is not None:
             name, rest = known[2], (known[1] + known[3]).removeprefix("/")
+        if name == "subjects" and rest and scope.get("method") == "DELETE":
+            await self._stop(rest)
+            await _answer(send, 204)
+            return
         if scope["type"] not in ("http", "websocket") or name not in self._subjects:
             await self._index(scope, send)
             return
@@ -75,9 +82,15 @@ class Host:
                 subject = self._subjects[name]
                 # In a thread, so that the streams of the other servers keep their pace meanwhile.
                 app = await asyncio.to_thread(_built, subject)
-                await self._stack.enter_async_context(app.running())
-                self._apps[name] = subject.wrap(app)
-        return self._apps[name]
+                stack = AsyncExitStack()
+                await stack.enter_async_context(app.running())
+                self._apps[name] = subject.wrap(app), stack
+        return self._apps[name][0]
+
+    async def _stop(self, name: str) -> None:
+        _, stack = self._apps.pop(name, (None, None))
+        if stack is not None:
+            await stack.aclose()
 
     async def _index(self, scope: Any, send: Any) -> None:
         host = dict(scope["headers"]).get(b"host", b"127.0.0.1").decode("latin-1")
@@ -88,8 +101,10 @@ class Host:
                 "story": s.story,
                 "violates": list(s.violates),
                 "says": s.says,
+                "slow": s.slow,
                 "dialect": s.dialect,
                 "base_url": f"http://{host}/{s.name}{_base_path(s)}",
+                "stop_url": f"http://{host}/subjects/{s.name}",
                 "keys": KEYS,
                 # The metadata of the resource are those of the contract's API, not of the facade beside it.
                 "oauth": {"token_url": f"http://{host}/{s.name}/oauth/token", **CLIENT}
@@ -99,10 +114,16 @@ class Host:
             for s in self._subjects.values()
         ]
         found = scope["path"] == "/subjects"
-        body = json.dumps({"subjects": listed} if found else {"error": "see /subjects"}).encode()
-        head = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        await send({"type": "http.response.start", "status": 200 if found else 404, "headers": head})
-        await send({"type": "http.response.body", "body": body})
+        await _answer(
+            send, 200 if found else 404, {"subjects": listed} if found else {"error": "see /subjects"}
+        )
+
+
+async def _answer(send: Any, status: int, content: Any = None) -> None:
+    body = b"" if content is None else json.dumps(content).encode()
+    head = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": head if body else []})
+    await send({"type": "http.response.body", "body": body})
 
 
 def _base_path(subject: Subject) -> str:

@@ -36,7 +36,7 @@ class Subject:
     """A ``mutant`` names the requirements that it violates; a ``variant`` violates none.
 
     ``says``: a regular expression that the verdict which catches a mutant must match, so that it points at the
-    defect, and not at something beside it; empty if any will do.
+    defect, and not at something beside it; empty if any will do. ``slow``: it takes about a minute to be sure of it.
     """
 
     name: str
@@ -48,6 +48,7 @@ class Subject:
     settings: Settings = QUICK
     dialect: str = "contract"
     says: str = ""
+    slow: bool = False
 
 
 def mutant(
@@ -59,12 +60,16 @@ def mutant(
     wrap: Callable[[ASGIApp], ASGIApp] = _same_app,
     dialect: str = "contract",
     says: str = "",
+    slow: bool = False,
 ) -> Subject:
     """A server with one deliberate defect; ``violates`` is a space-separated list of requirement ids.
 
-    ``dialect`` is the format in which the suite meets the server; ``says`` as in :class:`Subject`.
+    ``dialect`` is the format in which the suite meets the server; ``says`` and ``slow`` as in
+    :class:`Subject`.
     """
-    return Subject(name, "mutant", story, tuple(violates.split()), policies, wrap, dialect=dialect, says=says)
+    return Subject(
+        name, "mutant", story, tuple(violates.split()), policies, wrap, dialect=dialect, says=says, slow=slow
+    )
 
 
 def variant(

@@ -81,7 +81,7 @@ MUTANTS = (
     mutant("cost-constant", "TRC-16", "every answer costs a cent", wrap=_cost("0.01")),
     mutant("cost-zero", "TRC-16", "every answer is said to be free", wrap=_cost("0")),
     mutant("tokens-used-wrong", "TRC-17", "an answer tells other tokens than its usage", wrap=chat_metadata(_more_output)),
-    mutant("usage-lost", "TRC-17", "usage is never found", wrap=answers("/usage", lambda b: {**b, "data": []})),
+    mutant("usage-lost", "TRC-17", "usage is never found", slow=True, wrap=answers("/usage", lambda b: {**b, "data": []})),
     mutant("usage-of-anybody", "TRC-22", "usage is found by trace alone", wrap=as_main("/usage")),
 )  # fmt: skip
 

@@ -131,14 +131,14 @@ def _replacement_characters(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def lingering(mark: bytes) -> Callable[[ASGIApp], ASGIApp]:
-    """Stays open for three seconds after the block that begins so."""
+    """Stays open for five seconds after the block that begins so."""
 
     def wrap(app: ASGIApp) -> ASGIApp:
         async def wrapped(scope: Any, receive: Any, send: Any) -> None:
             async def late(message: Any) -> None:
                 await send(message)
                 if message["type"] == "http.response.body" and message.get("body", b"").startswith(mark):
-                    await asyncio.sleep(3)
+                    await asyncio.sleep(5)
 
             await app(scope, receive, late if scope["type"] == "http" else send)
 

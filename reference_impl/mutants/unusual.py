@@ -11,7 +11,16 @@ from uuid import uuid4
 
 from reference_impl.exchange import Exchange, RequestHeaders
 from reference_impl.mutants.edits import drop_headers, errors_with, when
-from reference_impl.mutants.framing import balanced, cr, crlf, gzipped, stream_bytes, without_length
+from reference_impl.mutants.framing import (
+    announced,
+    balanced,
+    cr,
+    crlf,
+    gzipped,
+    http_10,
+    stream_bytes,
+    without_length,
+)
 from reference_impl.mutants.model import QUICK, variant
 from reference_impl.mutants.quotas import ALIASES
 from reference_impl.mutants.wire import (
@@ -146,6 +155,9 @@ VARIANTS = (
     variant("quoted-charset", "media types are matched in any case, parameters may be quoted (RFC 9110 8.3.1)", wrap=edit_heads(_quoted_charset)),
     variant("json-charset", "JSON with charset=utf-8, which changes nothing (RFC 8259 11)", wrap=edit_heads(_json_charset)),
     variant("chunked-answers", "answers framed by chunks instead of a length (RFC 9112 6)", wrap=edit_heads(without_length)),
+    variant("http-1-0", "answers in HTTP/1.0, ended by closing (RFC 9112 6.3)", wrap=http_10),
+    variant("continue-first", "100 Continue before each answer, also unasked (RFC 9110 15.2.1)", wrap=announced(b"HTTP/1.1 100 Continue\r\n\r\n")),
+    variant("early-hints", "103 Early Hints before each answer (RFC 8297)", wrap=announced(b"HTTP/1.1 103 Early Hints\r\nLink: </>; rel=preload\r\n\r\n")),
     variant("gzip-when-asked", "answers and streams compressed for who accepts it (RFC 9110 12.5.3)", wrap=gzipped),
     variant("redirecting-balancer", "a balancer sends each call on with 307, which keeps method and body (RFC 9110 15.4.8)", wrap=balanced),
     variant("entity-tags", "answers have ETag and Vary, as any HTTP answer may", wrap=edit_heads(_entity_tags)),

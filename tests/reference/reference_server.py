@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import httpx
 import uvicorn
 from described import check_described, check_events
+from reference_state import placed
 from starlette.types import ASGIApp
 
 from reference_impl.app import ReferenceApp, create_app
@@ -44,7 +45,7 @@ class ReferenceServer:
         engine: Engine | None = None,
         site: Path | None = None,
     ) -> None:
-        self.app = create_app(settings, policies, engine, site=site)
+        self.app = create_app(placed(settings), policies, engine, site=site)
         self._listener = listen("127.0.0.1", 0)
         self.url = base_url("127.0.0.1", self._listener, tls)
         self.origin = self.url.removesuffix("/api/v1")

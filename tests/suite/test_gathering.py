@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import http.server
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
 from conformance.dialects.model import load_dialect
-from conformance.evidence import Evidence
+from conformance.evidence import Evidence, Exchange
 from conformance.gather import BASELINE, EXHAUSTING, gather, plan
 from conformance.registry import CHECKS, PROBES, load_all, selected_checks
 from conformance.target import Target
@@ -70,15 +70,16 @@ def test_small_steps_hold_the_same_probes_and_keep_the_phases(abreast: int) -> N
 def test_a_run_ends_when_there_is_enough(empty_answers: str) -> None:
     shown: list[Evidence] = []
 
-    async def enough(evidence: Evidence) -> bool:
-        shown.append(evidence)
+    async def enough(exchanges: Sequence[Exchange], so_far: Callable[[], Evidence]) -> bool:
+        shown.append(so_far())
+        assert [e.id for e in shown[-1].exchanges] == sorted(e.id for e in exchanges)
         return len(shown) == 2
 
     checks = selected_checks(["SYNC-06", "RATE-05"])
     planned = plan(checks.values(), CONTRACT, Target(empty_answers, "contract")).cheapest_first(1)
     assert len(list(planned.steps())) == 3
     evidence = asyncio.run(gather(Target(empty_answers, "contract"), CONTRACT, planned, enough=enough))
-    assert evidence is shown[1]
+    assert evidence.exchanges == shown[1].exchanges
     outcomes = {name: record.outcome for name, record in evidence.probes.items() if name in PROBES}
     assert outcomes == {"baseline": "done", "output_limit": "done", "limit_burst": "stopped"}
     assert evidence.probes["limit_burst"].reason == "not needed any more"

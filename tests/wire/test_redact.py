@@ -15,7 +15,14 @@ from hypothesis import strategies as st
 
 from conformance.evidence import Chunk, Evidence, Exchange, Failure, ProbeRecord, Sent
 from conformance.wire.recode import encode_content
-from conformance.wire.redact import Scrubber, redact_evidence, redact_exchange, redact_headers, scrub
+from conformance.wire.redact import (
+    Redactor,
+    Scrubber,
+    redact_evidence,
+    redact_exchange,
+    redact_headers,
+    scrub,
+)
 
 SECRET = 'sk-"a/b&c d+é'
 
@@ -171,3 +178,40 @@ def test_no_secret_is_left_anywhere(secret: str, coding: str) -> None:
 def test_base64_of_a_header_is_gone_too() -> None:
     coded = base64.b64encode(b"user:sk-demo").decode()
     assert coded not in repr(redact_headers([("Authorization", f"Basic {coded}")]))
+
+
+@given(
+    st.lists(st.text(alphabet='ab-/+é"%', min_size=4, max_size=9), min_size=1, max_size=3),
+    st.lists(st.sampled_from(["x", "/", "%2F", "%2f", "\\u00e9", "\\u00E9", "&quot;"]), max_size=4),
+    st.data(),
+)
+def test_the_quick_search_misses_no_secret(
+    secrets: list[str], around: list[str], data: st.DataObject
+) -> None:
+    secret = data.draw(st.sampled_from(secrets))
+    spelled = data.draw(
+        st.sampled_from(
+            [secret, quote(secret, safe=""), quote(secret, safe="").lower(), json.dumps(secret)[1:-1]]
+        )
+    )
+    assume(secret not in "".join(around))
+    text = "".join(around) + spelled + "".join(reversed(around))
+    clean = Scrubber(secrets).scrub(text)
+    assert spelled not in clean
+    assert "[redacted]" in clean
+    assert Scrubber(secrets).scrub(text.encode()) == clean.encode()
+
+
+def test_evidence_that_grows_is_redacted_anew_for_a_new_secret_only() -> None:
+    first = exchange(sent=Sent("POST", "http://h/", (), b"one-secret two-secret"))
+    second = exchange(id="x0002", sent=Sent("POST", "http://h/", (), b"two-secret"))
+    redactor = Redactor()
+
+    def bodies(secrets: tuple[str, ...], *exchanges: Exchange) -> list[bytes]:
+        evidence = Evidence({}, "contract", 0.0, 1.0, {}, exchanges)
+        return [e.sent.body for e in redactor.evidence(evidence, secrets).exchanges]
+
+    assert bodies(("one-secret",), first) == [b"[redacted] two-secret"]
+    assert bodies(("one-secret",), first, second) == [b"[redacted] two-secret", b"two-secret"]
+    everything = bodies(("one-secret", "two-secret"), first, second)
+    assert everything == [b"[redacted] [redacted]", b"[redacted]"]
