@@ -116,16 +116,19 @@ async def _run(subject: Subject, ids: Sequence[str]) -> Evidence:
         return await gather(target, dialect, planned)
 
     async def caught(_: Sequence[Exchange], evidence: Callable[[], Evidence]) -> bool:
-        return {v.id for v in _broken(evidence(), ids)} >= set(ids)
+        return {v.id for v in _flagged(_short(evidence()), ids)} >= set(ids)
 
     return await gather(target, dialect, planned.cheapest_first(ABREAST), enough=caught)
 
 
 def _broken(evidence: Evidence, ids: Sequence[str]) -> list[Verdict]:
     """Where short exchanges show it as well as long ones do, they are the ones that verdicts point at."""
-    short = replace(evidence, exchanges=tuple(e for e in evidence.exchanges if len(e.raw) <= SHORT))
-    found = {v.id: v for seen in (evidence, short) for v in _flagged(seen, ids)}
+    found = {v.id: v for seen in (evidence, _short(evidence)) for v in _flagged(seen, ids)}
     return [found[i] for i in ids if i in found]
+
+
+def _short(evidence: Evidence) -> Evidence:
+    return replace(evidence, exchanges=tuple(e for e in evidence.exchanges if len(e.raw) <= SHORT))
 
 
 def _flagged(evidence: Evidence, ids: Sequence[str]) -> list[Verdict]:
