@@ -13,8 +13,9 @@ WORKERS ?= 3
 CASES ?=
 ROUNDS ?= 20
 SECONDS ?= 60
+EXAMPLES ?= 1000
 
-.PHONY: help check serve test coverage test-slow lint selftest soak fuzz bench bench-load soak-load lock editions dist mutants interop clean
+.PHONY: help check serve test coverage test-slow lint selftest soak fuzz generated bench bench-load soak-load lock editions dist mutants interop clean up clients notebooks
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,6 +37,9 @@ endif
 serve: $(STAMP) ## serve the reference on port 8000
 	$(BIN)/aiconform serve --port 8000
 
+up: $(STAMP) ## serve two replicas on PostgreSQL and Redis behind HAProxy on port 8000, until Ctrl-C
+	$(BIN)/python -m deploy --port 8000
+
 test: $(STAMP) ## run the tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
 
@@ -45,7 +49,7 @@ coverage: $(STAMP) ## the same with branch coverage, which takes half as long ag
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --skip-covered --sort=cover | tail -n 40
 
-test-slow: $(STAMP) ## run the tests that wait for whole runs: hostile targets, CI templates
+test-slow: $(STAMP) ## run the tests that wait for whole runs: hostile targets, CI templates, replicas
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m slow
 
 selftest: $(STAMP) ## prove the checks: mutants killed, variants not flagged
@@ -57,6 +61,9 @@ soak: $(STAMP) ## whole runs again and again (20 minutes at most): no verdict ma
 fuzz: $(STAMP) ## coverage-guided fuzzing of our own parsers, SECONDS=60 each
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris==3.0.0
 	$(BIN)/python tests/fuzz/fuzz.py all --seconds $(SECONDS)
+
+generated: $(STAMP) ## Schemathesis on every operation of the reference, EXAMPLES=1000 each (an hour)
+	$(BIN)/python tests/generated/generate.py --examples $(EXAMPLES)
 
 bench-load: $(STAMP) ## measure the load client beside others (7 minutes); BENCH_AIPERF=… adds AIPerf
 	$(BIN)/python -m load.bench $(if $(REALTIME),--realtime) --out bench-load.md
@@ -88,18 +95,30 @@ dist: $(STAMP) ## wheel, sdist, editions of the contract and their checksums in 
 	$(BIN)/python -m spec.editions $(DIST)
 	cd $(DIST) && sha256sum aiconform-* asyncapi-* openapi-* >SHA256SUMS && ls -1
 
+clients: editions ## generate and compile a Python and a TypeScript client from the 3.1 edition
+	test -x clients/python/.venv/bin/python || $(PYTHON) -m venv clients/python/.venv
+	clients/python/.venv/bin/python -m pip install --quiet --disable-pip-version-check -r clients/python/requirements.txt
+	cd clients/python && PATH="$(abspath $(BIN)):$$PATH" .venv/bin/openapi-python-client generate --path ../../dist/openapi-3.1.2.json \
+	  --config generator.yaml --meta none --output-path contract_client --overwrite
+	clients/python/.venv/bin/python -m compileall -q clients/python/contract_client
+	cd clients/typescript && npm ci --no-audit --no-fund --silent && npm run --silent generate && npm run --silent compile
+
+notebooks: $(STAMP) ## run the notebooks, each with a reference of its own, and keep their outputs
+	$(BIN)/python notebooks/execute.py
+
 mutants: $(STAMP) ## write the index of the mutants, spec/mutants.json, and docs/kill-matrix.md
 	$(BIN)/python -m reference_impl.mutants --index spec/mutants.json
 	$(BIN)/python tests/suite/kill_matrix.py
 
 interop: $(STAMP) ## run the suite on real third-party servers, or CASES="…"; writes docs/results/
 	$(BIN)/python tests/interop/run.py $(CASES)
+	$(if $(CASES),,$(BIN)/python tests/interop/in_front.py)
 
 lock: ## resolve the dependencies anew into requirements.lock
 	test -x $(BIN)/pip-compile || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet pip-tools; }
 	$(BIN)/pip-compile --quiet --no-strip-extras --generate-hashes --allow-unsafe --no-emit-index-url \
-	  --no-emit-find-links --no-emit-trusted-host --no-header --extra server --extra load --extra dev \
+	  --no-emit-find-links --no-emit-trusted-host --no-header --extra server --extra load --extra notebooks --extra dev \
 	  --output-file requirements.lock pyproject.toml
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) node_modules dist aiconform-report load-report .interop .coverage* selftest.json selftest.html soak.json bench-load.md soak-load.md
+	rm -rf $(VENV) node_modules dist .deploy aiconform-report load-report .interop .coverage* selftest.json selftest.html soak.json bench-load.md soak-load.md

@@ -129,7 +129,7 @@ def _left_out(probe: Probe, dialect: Dialect, target: Target) -> str:
     missing = [op for op in probe.operations if op not in dialect.operations]
     if missing:
         return f"the dialect {dialect.name} has no operation {', '.join(missing)}"
-    if dialect.name != "contract" and probe.vendor_calls == 0:
+    if dialect.name != "contract" and probe.contract_only:
         return "only the contract's own format has this"
     if probe.provocations and not any(p in dialect.provocations for p in probe.provocations):
         return f"needs a provocation for '{probe.provocations[0]}', which neither dialect nor target declares"

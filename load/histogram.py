@@ -31,7 +31,7 @@ class Histogram:
 
     def __init__(self, digits: int = DIGITS) -> None:
         self.digits = digits
-        self.counts = array("Q")
+        self.counts = array("Q" if digits > COARSE else "I")
         self.count = 0
         self.total = 0.0
         self.low = float("inf")

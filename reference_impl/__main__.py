@@ -12,10 +12,10 @@ from reference_impl.app import create_app
 from reference_impl.engine.discover import UpstreamUnusableError
 from reference_impl.engine.options import add_upstream_options, upstream_of
 from reference_impl.oauth.keys import SigningKeysError
-from reference_impl.oauth.options import add_auth_options, auth_of, tls_of
+from reference_impl.oauth.options import add_auth_options, auth_of, keys_of, tls_of
 from reference_impl.outages import OutageError
 from reference_impl.serve import CannotListenError, configure_logging, run
-from reference_impl.settings import Settings
+from reference_impl.settings import DEMO_CREDENTIALS, Settings
 from reference_impl.telemetry import telemetry_from
 from reference_impl.tls import TlsFilesError
 
@@ -27,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tls = tls_of(options, stop=parser.error)
     settings = Settings(
         auth=auth_of(options, stop=parser.error),
+        credentials=keys_of(options, os.environ, stop=parser.error) or DEMO_CREDENTIALS,
         database=options.db or os.environ.get("DATABASE_URL") or "aiconform.sqlite",
         redis=options.redis or os.environ.get("REDIS_URL") or None,
         lease_s=options.lease_s,

@@ -117,6 +117,7 @@ def _project_30(document: Mapping[str, Any]) -> tuple[dict[str, Any], list[Loss]
 def _without_32(document: Mapping[str, Any]) -> tuple[dict[str, Any], list[Loss]]:
     """A copy without what only 3.2 has, streams excepted."""
     projected: dict[str, Any] = copy.deepcopy(dict(document))
+    _members_as_conjunct(projected)
     losses = _drop(projected, "$self", "", "before 3.2 a document has no identity of its own")
     for index, tag in enumerate(projected.get("tags", ())):
         for name in ("summary", "parent", "kind"):
@@ -129,6 +130,14 @@ def _without_32(document: Mapping[str, Any]) -> tuple[dict[str, Any], list[Loss]
             item[f"x-{method}"] = item.pop(method)
             losses.append(Loss(f"{pointer}/{method}", "before 3.2 the set of methods is fixed"))
     return projected, losses
+
+
+def _members_as_conjunct(projected: dict[str, Any]) -> None:
+    """Properties beside ``allOf`` move into it, which says the same: client generators read only one of the two."""
+    for schema in projected.get("components", {}).get("schemas", {}).values():
+        if "allOf" in schema and "properties" in schema:
+            own = {key: schema.pop(key) for key in ("required", "properties") if key in schema}
+            schema["allOf"] = [*schema["allOf"], {"type": "object"} | own]
 
 
 def _drop(node: dict[str, Any], key: str, pointer: str, why: str) -> list[Loss]:

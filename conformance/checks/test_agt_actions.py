@@ -34,17 +34,16 @@ def test_decisions_must_fit_the_calls_that_wait(agent_approval: Probed) -> str:
 def test_nothing_acts_before_its_approval(agent_approval: Probed) -> str:
     """A tool that requires approval: the run waits, and the ledger stays empty until the approval."""
     reading = run_answer(agent_approval, "waiting")
-    waits = agent_approval.get("ledger_before") is None
-    look = "ledger_refused" if waits else "ledger_before"
-    entries = ledger(agent_approval, look)
-    expect(
-        entries == 0,
-        expected="an empty ledger before any approval"
-        + (", also after decisions that were refused" if waits else ""),
-        seen=f"{entries} entries",
-        at=agent_approval[look] if waits else reading,
-        where="/tool_calls",
-    )
+    looks = [r for r in ("ledger_before", "ledger_refused") if agent_approval.get(r) is not None]
+    for look in looks or ["ledger_refused"]:
+        entries = ledger(agent_approval, look)
+        expect(
+            entries == 0,
+            expected="an empty ledger before any approval, also after decisions that were refused",
+            seen=f"{entries} entries",
+            at=agent_approval[look],
+            where="/tool_calls",
+        )
     expect_member(reading, "status", "requires_action")
     return "the run waits, the ledger is empty"
 

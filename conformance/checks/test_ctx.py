@@ -34,7 +34,7 @@ def test_another_principals_session_does_not_exist(session_turns: Probed) -> str
         raise NotTested("needs a second credential: --other-key")
     for reading in session_turns.some("other:"):
         expect_error(reading, 404, "SESSION_NOT_FOUND")
-    intruding = {_asked(r) for r in others if r.exchange.operation == "chat"}
+    intruding = {text for r in others if (text := r.exchange.params.get("prompt"))}
     owner = decisive(session_turns["history"])
     expect(
         owner.ok and not any(text in intruding for _, text in _said(owner)),

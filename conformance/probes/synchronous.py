@@ -21,7 +21,7 @@ LONG_PROMPT = (
 DEGENERATE = {"empty": "", "blank": " \t\n ", "one_char": "a"}
 
 
-@probe(calls=1, operations=("chat",), tokens=800, shares=("chat:long",))
+@probe(calls=1, operations=("chat",), tokens=400, shares=("chat:long",))
 async def output_limit(session: Session) -> None:
     """A long answer cut short by the output limit, once plain and once streamed."""
     calls = [long_input(session, "plain")]
@@ -32,7 +32,7 @@ async def output_limit(session: Session) -> None:
     await asyncio.gather(*calls)
 
 
-@probe(calls=0, operations=("chat",), tokens=600, shares=("chat:long",))
+@probe(calls=0, operations=("chat",), tokens=400, shares=("chat:long",))
 async def longer_input(session: Session) -> None:
     """A prompt of three hundred words, for a short answer."""
     await long_input(session, "long")

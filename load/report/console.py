@@ -41,6 +41,8 @@ def summary(document: dict[str, Any], out: str) -> str:
         lines.append(
             f"step {step['rate']:g}/s: {step['ok_per_second']:g}/s done, p95 {step['e2e_p95']:.1f} ms, {mark}"
         )
+    if document["steps"]:
+        lines.append(_knee(document["steps"]))
     lines += ["", _client(client)]
     lines += [f"INVALID: {doubt}" for doubt in client["doubts"]]
     lines += ["", _contract(document["contract"])]
@@ -83,6 +85,15 @@ def _client(client: dict[str, Any]) -> str:
         f"loop lag p99 {client['loop_lag']['p99']:.2f} ms (budget {client['error_budget_ms']:g}), "
         f"CPU {client['cpu']:.0%} of a core, {client['connections']:,} connections{again}"
     )
+
+
+def _knee(steps: list[dict[str, Any]]) -> str:
+    """Between which of the steps the knee lies, as far as the plan went."""
+    kept = [s["rate"] for s in steps if s["kept"]]
+    beyond = [s["rate"] for s in steps if not s["kept"]]
+    if not beyond:
+        return f"knee: not reached; {kept[-1]:g}/s was kept"
+    return f"knee: between {kept[-1]:g}/s and {beyond[0]:g}/s" if kept else f"knee: below {beyond[0]:g}/s"
 
 
 def _contract(report: dict[str, Any]) -> str:

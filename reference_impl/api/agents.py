@@ -53,7 +53,8 @@ def operations(services: Services) -> dict[str, Handler]:
         agent = _agent(services, payload)
         model = _callers_model(services, exchange, agent)
         tokens = services.engine.count(agent.messages)
-        refuse_over_window(tokens, model)
+        if services.engine.exact:
+            refuse_over_window(tokens, model)
 
         async def execute(ticket: Ticket | None) -> StoredAnswer:
             await admit(services, exchange, model, tokens)

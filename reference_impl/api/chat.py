@@ -27,7 +27,7 @@ from reference_impl.api.context import (
 from reference_impl.api.failures import contract_error
 from reference_impl.api.notices import note_model
 from reference_impl.api.once import REPLAYED, claim, holding, once
-from reference_impl.api.prompts import chosen_model
+from reference_impl.api.prompts import chosen_model, refuse_over_window
 from reference_impl.api.stream import Answer, events, outage_event, record, stream_response
 from reference_impl.engine.base import (
     Call,
@@ -130,7 +130,6 @@ async def _complete(
     too_long = beyond_limit(turn, usage.input)
     if too_long is not None:
         raise too_long
-    await keep(services, turn, text)
     facts = AnswerFacts(turn.call.model, usage, {**_extra(turn, ticket), **measured(turn, usage.input)})
     content = {
         "id": new_chat_id(),
@@ -138,7 +137,14 @@ async def _complete(
         "finish_reason": reason,
         "metadata": services.policies.metadata.block(exchange, facts),
     }
-    return StoredAnswer(200, JSON, encode(content))
+    answer = StoredAnswer(200, JSON, encode(content))
+    if turn.session is not None:
+        # One transaction, or a crash in between would leave a turn in the session whose key executes again.
+        async with services.database.transaction():
+            await keep(services, turn, text)
+            if ticket is not None:
+                await services.policies.idempotency.complete(services.ledger, ticket, answer)
+    return answer
 
 
 async def whole_answer(
@@ -150,6 +156,7 @@ async def whole_answer(
     await account(
         services, exchange, call.model, usage, operation="chat", outcome=reason, requested=requested
     )
+    refuse_over_window(usage.input, call.model)
     return text, reason, usage
 
 

@@ -85,12 +85,10 @@ def measured(turn: Turn, input_tokens: int) -> dict[str, Any]:
 
 
 def beyond_limit(turn: Turn, input_tokens: int) -> ContractError | None:
-    """The refusal of an answer whose input turned out larger than the caller's own limit, having been estimated
-    before; an answer is never said to be within a limit that it is not."""
-    limit, window = turn.context.get("limit"), turn.context.get("window")
-    if limit is None or limit == window or input_tokens <= limit:
-        return None
-    return context_exceeded(input_tokens, limit)
+    """The refusal of an answer whose input, by the count of the model's server, is larger than the window or the
+    caller's own limit; an answer is never said to be within a limit that it is not."""
+    limit = turn.context.get("limit", turn.call.model.context_window)
+    return context_exceeded(input_tokens, limit) if input_tokens > limit else None
 
 
 async def keep(services: Services, turn: Turn, text: str) -> None:

@@ -53,14 +53,15 @@ def messages_of(payload: Mapping[str, Any]) -> tuple[Message, ...]:
 
 
 def chat_call(engine: Engine, payload: Mapping[str, Any], fitted: Fitted | None = None) -> Call:
-    """The call a chat request asks for, defaults applied; of `fitted`, or of the request's own messages, whose
-    number is then checked against the window.
+    """The call a chat request asks for, defaults applied; of `fitted`, or of the request's own messages, which are
+    then compared with the window, if that can be done before the call.
     """
     model = chosen_model(engine.catalogue, payload)
     if fitted is None:
         messages = messages_of(payload)
         input_tokens = engine.count(messages)
-        refuse_over_window(input_tokens, model)
+        if engine.exact:
+            refuse_over_window(input_tokens, model)
     else:
         messages, input_tokens = fitted.messages, fitted.input_tokens
     return Call(

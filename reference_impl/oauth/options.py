@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NoReturn
 from urllib.parse import urlsplit
 
-from reference_impl.identity import AuthSettings, TrustedIssuer
+from reference_impl.identity import DEMO_CLIENTS, AuthSettings, TrustedIssuer
+from reference_impl.settings import PRODUCTION, Credential, credential
 from reference_impl.tls import Tls
 
 MOST_LEEWAY_S = 60
+LEAST_KEY = 16
 
 Stop = Callable[[str], NoReturn]
 
 
 def add_auth_options(parser: argparse.ArgumentParser) -> None:
     """Tokens of this server, tokens of others, certificates."""
+    keys = parser.add_argument_group("API keys")
+    keys.add_argument(
+        "--api-key-env",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="take the key in this environment variable, whose holder is called NAME, instead of the demo keys and "
+        "clients; may be repeated",
+    )
     tokens = parser.add_argument_group("access tokens")
     tokens.add_argument(
         "--public-url", metavar="URL", help="origin that clients use (default: each request's Host)"
@@ -41,6 +52,21 @@ def add_auth_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def keys_of(
+    options: argparse.Namespace, environment: Mapping[str, str], stop: Stop
+) -> tuple[Credential, ...] | None:
+    """The API keys instead of the demo's, None without any; `stop` gets one line about one that cannot be."""
+    found: dict[str, str] = {}
+    for name in dict.fromkeys(options.api_key_env):
+        key = environment.get(name, "").strip()
+        if len(key) < LEAST_KEY or not key.isascii() or not key.isprintable() or " " in key:
+            stop(f"--api-key-env {name}: the variable needs a key of {LEAST_KEY} characters of ASCII or more")
+        if key in found.values():
+            stop(f"--api-key-env {name}: the key is that of another variable")
+        found[name.lower()] = key
+    return tuple(credential(key, name, PRODUCTION) for name, key in found.items()) or None
+
+
 def auth_of(options: argparse.Namespace, stop: Stop) -> AuthSettings:
     """The settings; `stop` gets one line about options that do not fit together."""
     given = (options.jwt_issuer, options.jwt_audience, options.jwt_jwks)
@@ -54,6 +80,8 @@ def auth_of(options: argparse.Namespace, stop: Stop) -> AuthSettings:
         trusted_issuers=(TrustedIssuer(*given),) if all(given) else (),
         leeway_s=options.jwt_leeway_s,
         mutual_tls=options.client_ca is not None,
+        # The demo's clients act for its principals.
+        clients=() if options.api_key_env else DEMO_CLIENTS,
     )
 
 

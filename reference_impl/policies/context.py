@@ -14,6 +14,8 @@ Strategy = Literal["error", "truncate_oldest", "summarize"]
 STRATEGIES: tuple[Strategy, ...] = ("error", "truncate_oldest", "summarize")
 Count = Callable[[Sequence[Message]], int]
 
+_BY_FAR = 2
+"""So many times a window, estimated, is more than any encoding would make fit."""
 _SUMMARY_SHARE = 4
 """A summary takes at most a fourth of the limit, or the least."""
 _LEAST_SUMMARY = 20
@@ -110,7 +112,8 @@ class UncutContext:
     strategies: tuple[Strategy, ...] = ("error",)
 
     def fit(self, count: Count, messages: Sequence[Message], window: int, wish: Wish) -> Fitted:
-        """Everything, if it seems to fit; the model's server has the last word.
+        """Everything. The estimate decides over a limit of the caller's own, and over what cannot fit by far; else the
+        model's server knows better whether an input is too long, and by how much.
 
         Raises also INVALID_REQUEST for a strategy that is not offered.
         """
@@ -123,7 +126,12 @@ class UncutContext:
                 param=pointer,
                 details={"errors": [{"pointer": pointer, "message": message}]},
             )
-        return HonestContext().fit(count, messages, window, wish)
+        tokens = count(messages)
+        limit = window if wish.max_input_tokens is None else min(window, wish.max_input_tokens)
+        if tokens > (limit if limit < window else _BY_FAR * window):
+            raise _too_long(tokens, limit)
+        everything = tuple(messages)
+        return Fitted(everything, tokens, window, limit, wish.strategy, len(everything), 0, 0)
 
 
 def _cut(count: Count, messages: tuple[Message, ...], window: int, limit: int, wish: Wish) -> Fitted:

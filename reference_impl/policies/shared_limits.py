@@ -86,8 +86,8 @@ class SharedWindows(FixedWindows):
     def __init__(self, url: str, lease_s: float) -> None:
         """Raises LimitsUnavailableError for a URL that cannot be used."""
         super().__init__()
-        self._where = _where(url)
         self._storage = _storage(url)
+        self._where = _where(url)
         self._windows = FixedWindowRateLimiter(self._storage)
         self._redis: Any = self._storage.bridge.get_connection()
         self._take = self._redis.register_script(_TAKE)
@@ -218,13 +218,13 @@ def _slots_of(name: str) -> str:
 def _where(url: str) -> str:
     """Host and port, without a password."""
     parts = urlsplit(url)
-    return parts.path if parts.hostname is None else f"{parts.hostname}:{parts.port or 6379}"
+    return f"{parts.hostname}:{parts.port or 6379}"
 
 
 def _storage(url: str) -> Any:
     try:
-        known = urlsplit(url).scheme in ("redis", "rediss") and urlsplit(url).port != 0
-        if known:
+        parts = urlsplit(url)
+        if parts.scheme in ("redis", "rediss") and parts.hostname and parts.port != 0:
             # Once more and at once: a connection from before a restart of Redis is found broken only in use.
             again: Any = Retry(NoBackoff(), 1)
             return RedisStorage(

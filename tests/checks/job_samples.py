@@ -115,6 +115,9 @@ def accepted(role: str = "submitted", **more: Any) -> Reading:
 def _cancelled() -> dict[str, Reading]:
     return {
         "submitted": accepted(),
+        "foreign_get": refusal("foreign_get", 404, "JOB_NOT_FOUND"),
+        "foreign_cancel": refusal("foreign_cancel", 404, "JOB_NOT_FOUND", "cancel_job"),
+        "foreign_events": refusal("foreign_events", 404, "JOB_NOT_FOUND", "job_events"),
         "before": shown("before", "processing", 0.1),
         "cancel": shown("cancel", "cancelled", operation="cancel_job"),
         "cancel_again": shown("cancel_again", "cancelled", operation="cancel_job"),
@@ -136,16 +139,6 @@ def _waits() -> dict[str, Reading]:
         "wrong": refusal("wrong", 409, "JOB_NOT_WAITING", "job_action"),
         "approved": shown("approved", "processing", 0.1, operation="job_action"),
         "poll__2": shown("poll", "complete"),
-    }
-
-
-def _foreign() -> dict[str, Reading]:
-    return {
-        "submitted": accepted(),
-        "foreign_get": refusal("foreign_get", 404, "JOB_NOT_FOUND"),
-        "foreign_cancel": refusal("foreign_cancel", 404, "JOB_NOT_FOUND", "cancel_job"),
-        "foreign_events": refusal("foreign_events", 404, "JOB_NOT_FOUND", "job_events"),
-        "owner": shown("owner", "processing", 0.1),
     }
 
 
@@ -202,10 +195,6 @@ def ended(**changed: Reading | None) -> Probed:
 
 def waits(**changed: Reading | None) -> Probed:
     return probe("job_waits", _waits, **changed)
-
-
-def foreign(**changed: Reading | None) -> Probed:
-    return probe("job_foreign", _foreign, **changed)
 
 
 def refused(**changed: Reading | None) -> Probed:

@@ -77,7 +77,7 @@ def approval(*changed: Reading) -> Probed:
     decided = run("decided", call(1, side_effects="committed"), DENIED, params=DECISIONS)
     again = run("decided_again", call(1, side_effects="committed"), DENIED, params=DECISIONS)
     honest = [
-        WAIT, book("ledger_before", 0), error("unknown_call", 400, "INVALID_REQUEST"),
+        WAIT, error("unknown_call", 400, "INVALID_REQUEST"),
         error("missing_decision", 400, "INVALID_REQUEST"), book("ledger_refused", 0), decided, again,
         book("ledger_after", 1), run("read"), error("read_by_other", 404, "RUN_NOT_FOUND"),
     ]  # fmt: skip

@@ -121,14 +121,20 @@ def test_auth_10_wants_401_before_400() -> None:
         )
 
 
+NO_TURN = gathered("turn_streams")
+
+
 def test_auth_11_looks_at_every_operation() -> None:
     streamed = refused("none:chat_stream", operation="chat_stream")
-    auth.test_every_protected_operation_demands_a_key(probe(NONE, streamed), NOTHING)
+    auth.test_every_protected_operation_demands_a_key(probe(NONE, streamed), NOTHING, NO_TURN)
     open_read = gathered("auth_matrix", answer({"data": []}, role="none:models", operation="models"))
     with pytest.raises(Violation, match="models"):
-        auth.test_every_protected_operation_demands_a_key(probe(NONE, streamed), open_read)
+        auth.test_every_protected_operation_demands_a_key(probe(NONE, streamed), open_read, NO_TURN)
     with pytest.raises(NotTested):
-        auth.test_every_protected_operation_demands_a_key(probe(NONE), NOTHING)
+        auth.test_every_protected_operation_demands_a_key(probe(NONE), NOTHING, NO_TURN)
+    turn = gathered("turn_streams", answer({}, role="without_key", operation="turn_stream"))
+    with pytest.raises(Violation, match="turn_stream"):
+        auth.test_every_protected_operation_demands_a_key(probe(NONE, streamed), NOTHING, turn)
 
 
 def test_auth_15_compares_all_but_the_words() -> None:

@@ -43,28 +43,28 @@ def test_ctx_01_wants_the_first_turn_in_the_second() -> None:
         ctx.test_earlier_turns_are_part_of_the_input(turns(said("turn_1"), error("INTERNAL", 500, "turn_2")))
 
 
-def of_another(owner: Reading, **others: Reading) -> Probed:
-    return gathered("session_of_another", *others.values(), owner)
-
-
 def test_ctx_02_wants_not_found_for_others_and_all_for_the_owner() -> None:
-    owner = answer({"messages": []}, role="owner", operation="session")
-    others = {n: error("SESSION_NOT_FOUND", 404, f"other:{n}") for n in ("read", "continue", "delete")}
-    ctx.test_another_principals_session_does_not_exist(of_another(owner, **others))
+    owner = history(("user", "Ann's"), ("assistant", "yes"))
+    others = {n: error("SESSION_NOT_FOUND", 404, f"other:{n}") for n in ("read", "delete")}
+    others["continue"] = answer(
+        {"error": {"code": "SESSION_NOT_FOUND", "message": "No.", "details": {}}},
+        status=404,
+        role="other:continue",
+        params={"prompt": "intruding"},
+    )
+    check = ctx.test_another_principals_session_does_not_exist
+    check(turns(*others.values(), owner))
     bad = (
-        (owner, {**others, "read": answer({"messages": []}, role="other:read")}),
+        (owner, {**others, "read": answer({"messages": []}, role="other:read", operation="session")}),
         (owner, {**others, "delete": error("FORBIDDEN", 403, "other:delete")}),
-        (error("SESSION_NOT_FOUND", 404, "owner"), others),
-        (answer({"messages": [{"role": "user", "content": "x"}]}, role="owner"), others),
+        (error("SESSION_NOT_FOUND", 404, "history"), others),
+        (history(("user", "Ann's"), ("user", "intruding")), others),
     )
     for owned, seen in bad:
         with pytest.raises(Violation):
-            ctx.test_another_principals_session_does_not_exist(of_another(owned, **seen))
-    skipped = gathered(
-        "session_of_another", outcome="skipped", reason="needs a second credential: --other-key"
-    )
+            check(turns(*seen.values(), owned))
     with pytest.raises(NotTested, match="--other-key"):
-        ctx.test_another_principals_session_does_not_exist(skipped)
+        check(turns(owner))
 
 
 def test_ctx_03_wants_a_refusal_with_numbers() -> None:
@@ -156,7 +156,7 @@ def test_ctx_06_wants_it_gone_to_read_and_to_continue() -> None:
 
 
 def race(*readings: Reading) -> Probed:
-    return gathered("session_race", *readings)
+    return gathered("session_end", *readings)
 
 
 def test_ctx_07_wants_turns_in_line_or_one_refused() -> None:

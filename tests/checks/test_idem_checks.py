@@ -47,9 +47,7 @@ def replay(**changed: Reading) -> Probed:
         "replay": chat("replay", **again),
         "reordered": chat("reordered", **again),
         "quoted": chat("quoted", **again),
-        "bare": chat("bare", **again),
         "other_payload": refusal("other_payload", 422, "IDEMPOTENCY_KEY_REUSED"),
-        "after_mismatch": chat("after_mismatch", **again),
     }
     return gathered("idempotent_replay", *(honest | changed).values())
 
@@ -148,7 +146,7 @@ BAD = {
         replay(other_payload=chat("other_payload", headers=REPLAYED)),
     ),
     "409 for another payload": (GOOD[3][0], replay(other_payload=refusal("other_payload", 409, "CONFLICT"))),
-    "record lost": (GOOD[3][0], replay(after_mismatch=chat("after_mismatch", "chat_3"))),
+    "record lost": (GOOD[3][0], replay(replay=chat("replay", "chat_3"))),
     "raw bytes": (GOOD[4][0], replay(reordered=refusal("reordered", 422, "IDEMPOTENCY_KEY_REUSED"))),
     "two executions": (GOOD[5][0], race(chat("twin"), chat("twin", "chat_2"))),
     "409 without Retry-After": (

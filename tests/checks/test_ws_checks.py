@@ -122,7 +122,7 @@ def cancel(*after: Any, before: int = 3, step: float = 0.01) -> Probed:
 
 
 def limited(*events: Any) -> Probed:
-    return gathered("socket_limited", talk("limited", *(part for e in events for part in ask("m", e))))
+    return gathered("limit_burst", talk("socket", *(part for e in events for part in ask("m", e))))
 
 
 LIMIT = error("RATE_LIMITED", retry_after_seconds=3)
@@ -208,10 +208,10 @@ def test_a_defect_is_a_violation(case: Any) -> None:
         (ws.test_a_ping_is_answered, conversation(ping=()), Inconclusive),
         (
             ws.test_limits_hold_on_a_socket,
-            gathered("socket_limited", refused("limited", 429, "RATE_LIMITED")),
+            gathered("limit_burst", refused("socket", 429, "RATE_LIMITED")),
             Inconclusive,
         ),
-        (ws.test_limits_hold_on_a_socket, gathered("socket_limited"), NotTested),
+        (ws.test_limits_hold_on_a_socket, gathered("limit_burst"), NotTested),
         (ws.test_a_key_is_executed_once_on_a_socket, conversation(keys=()), Inconclusive),
         (ws.test_errors_have_the_codes_of_http, conversation(model=()), Inconclusive),
         (ws.test_a_bad_message_is_an_error_and_not_the_end, conversation(bad=()), Inconclusive),

@@ -77,3 +77,11 @@ def test_bars_hold_nearly_all(values: list[float]) -> None:
     histogram = filled(values)
     inside = sum(n for _, _, n in histogram.bars(20))
     assert inside >= 0.99 * len(values) - 1
+
+
+@settings(deadline=None)
+@given(times)
+def test_it_is_as_large_as_its_largest_time_asks_however_many_there_are(values: list[float]) -> None:
+    one, all_of_them = filled([max(values)]), filled(values * 3)
+    assert len(one.counts) == len(all_of_them.counts) <= 24 * 1024
+    assert sum(all_of_them.counts) == all_of_them.count == 3 * len(values)

@@ -141,7 +141,7 @@ MIX = "--mix=job=2,session=1,chat_stream=1"
 def served(folder: Path, *arguments: str) -> Run:
     """A run of jobs and conversations with time to think, against the reference over HTTP."""
     database = folder / "state.sqlite"
-    with started("reference_impl", "--db", str(database), "--rate-limits", "off",
+    with started("reference_impl", "--db", str(database), "--rate-limits", "off", "--token-ms=2",
                  "--webhook-network=127.0.0.0/8") as url:  # fmt: skip
         run = load(folder, url, "--key=sk-demo", MIX, "--users=4", "--duration=3", "--think=0.01:0.1",
                    "--prompt-tokens=uniform:8:24", "--max-output-tokens=16", *arguments, *LAX)  # fmt: skip

@@ -31,7 +31,7 @@ def document(folder: Path) -> dict:
 def test_plain_locust_with_its_own_flags(tmp_path: Path) -> None:
     with truth(*FAST) as url:
         done = subprocess.run(
-            [*LOCUST, "--headless", "-u", "4", "-r", "4", "-t", "5s", "-H", url, "--csv", str(tmp_path / "own"),
+            [*LOCUST, "--headless", "-u", "4", "-r", "4", "-t", "2s", "-H", url, "--csv", str(tmp_path / "own"),
              "--html", str(tmp_path / "own.html"), "--key", "sk-a", f"--out={tmp_path}", *LAX],
             capture_output=True, text=True, timeout=WAIT_S, check=False,
         )  # fmt: skip
@@ -69,7 +69,7 @@ def test_the_web_ui_works(tmp_path: Path) -> None:
 
 def test_two_processes_count_what_the_server_counts(tmp_path: Path) -> None:
     with truth(*FAST) as url:
-        run = load(tmp_path, url, "--users=6", "--duration=4", "--processes=2", *LAX)
+        run = load(tmp_path, url, "--users=6", "--duration=2", "--processes=2", *LAX)
         seen = counts(url)
     assert run.code == 0, run.out + run.err
     operation = run.document["operations"]["chat_stream"]
@@ -80,7 +80,7 @@ def test_two_processes_count_what_the_server_counts(tmp_path: Path) -> None:
 
 def test_an_open_loop_is_shared_out(tmp_path: Path) -> None:
     with truth(*FAST) as url:
-        run = load(tmp_path, url, "--rate=60", "--duration=4", "--processes=2", *LAX)
+        run = load(tmp_path, url, "--rate=60", "--duration=2", "--processes=2", *LAX)
         seen = counts(url)
     assert run.document["client"]["sent"] == seen["requests"]["chat"]
     assert run.document["client"]["requested_per_second"] == pytest.approx(60, abs=6)
@@ -91,7 +91,7 @@ def test_a_worker_killed_midway_is_reported_and_the_counts_stay_right(tmp_path: 
     with truth(*FAST) as url:
         master = subprocess.Popen(
             [*LOCUST, "--master", "--master-bind-host", "127.0.0.1", "--master-bind-port", str(port), "--headless",
-             "--expect-workers", "2", "-u", "4", "-r", "4", "--stop-after", "9", "--stop-timeout", "2", "-H", url,
+             "--expect-workers", "2", "-u", "4", "-r", "4", "--stop-after", "5", "--stop-timeout", "2", "-H", url,
              f"--out={tmp_path}", *LAX],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip

@@ -12,6 +12,8 @@ from load.live import Dashboard, describe
 from load.observation import Observation
 from load.options import read_config
 from load.outcome import Outcome
+from load.report.console import summary
+from load.report.document import document_of
 from load.slo import Objective
 from load.tally import Tally
 from load.verdicts import verdicts_of
@@ -113,3 +115,24 @@ def test_the_dashboard_tells_how_far_and_how_well() -> None:
     board.draw()
     assert "\x1b[3F" in out.getvalue()  # drawn over the three lines before
     board.start()  # not a terminal: nothing happens
+
+
+def stepped(*steps: tuple[int, float]) -> Outcome:
+    """Steps of three seconds, 10/s more each time; ``(answered per second, end to end)`` in each."""
+    tally = Tally()
+    for number, (answered, e2e) in enumerate(steps):
+        for second in range(3):
+            for _ in range(answered):
+                tally.add(Observation("chat", e2e, status=200), 3 * number + second, True, "x")
+    return outcome("--rate=10", "--shape=step:10:3", tally=tally)
+
+
+def test_the_knee_is_where_the_rate_or_the_latency_is_not_kept() -> None:
+    lines = {
+        "knee: not reached; 30/s was kept": stepped((10, 0.1), (20, 0.1), (30, 0.12)),
+        "knee: between 20/s and 30/s": stepped((10, 0.1), (20, 0.15), (22, 0.15)),
+        "knee: between 10/s and 20/s": stepped((10, 0.1), (20, 0.25), (30, 0.1)),
+        "knee: below 10/s": stepped((5, 0.1), (5, 0.1), (5, 0.1)),
+    }
+    for line, run in lines.items():
+        assert line in summary(document_of(run), "out").splitlines()

@@ -27,9 +27,9 @@ def schema(package: str, name: str) -> Draft202012Validator:
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    with truth("--first-ms=5", "--token-ms=2", "--tokens=8", "--limit=60", "--window=2") as url:
+    with truth("--first-ms=5", "--token-ms=2", "--tokens=8", "--limit=30", "--window=1") as url:
         return load(
-            tmp_path_factory.mktemp("good"), url, "--mix=chat_stream=3,classify", "--users=4", "--duration=3",
+            tmp_path_factory.mktemp("good"), url, "--mix=chat_stream=3,classify", "--users=4", "--duration=2",
             "--key=sk-very-secret", "--price=1:2", *LAX,
         )  # fmt: skip
 
@@ -38,7 +38,13 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def bad(tmp_path_factory: pytest.TempPathFactory) -> Run:
     with truth("--first-ms=60", "--token-ms=2", "--tokens=8", "--defect=no_terminal", "--share=0.5") as url:
         return load(
-            tmp_path_factory.mktemp("bad"), url, "--users=4", "--duration=2", "--key=sk-very-secret", *LAX
+            tmp_path_factory.mktemp("bad"),
+            url,
+            "--users=4",
+            "--duration=20",
+            "--max-calls=40",
+            "--key=sk-very-secret",
+            *LAX,
         )
 
 

@@ -8,7 +8,8 @@ import pytest
 from running import LAX, counts, load, truth
 
 FAST = ("--first-ms=5", "--token-ms=1", "--tokens=8")
-SHORT = ("--users=8", "--duration=1")
+SHORT = ("--users=8", "--duration=20", "--max-calls=120")
+"""Ended by the number of its calls: short on a fast machine, and enough on a busy one."""
 
 
 def test_a_good_server_passes_and_both_sides_count_the_same(tmp_path: Path) -> None:
@@ -24,18 +25,10 @@ def test_a_good_server_passes_and_both_sides_count_the_same(tmp_path: Path) -> N
     assert "closed loop" in run.out
 
 
+# What breaks each requirement is shown on bytes (test_load_checks.py); here, that it gets from a socket to the gate.
 @pytest.mark.parametrize(
     ("defect", "requirement", "code"),
-    [
-        ("no_terminal", "SSE-04", "no terminal"),
-        ("two_terminals", "SSE-04", ""),
-        ("cut", "SSE-34", "reset"),
-        ("bad_utf8", "SSE-09", ""),
-        ("bom", "SSE-10", ""),
-        ("bad_json", "SSE-02", ""),
-        ("lost_token", "SSE-03", ""),
-        ("two_ids", "SSE-25", ""),
-    ],
+    [("no_terminal", "SSE-04", "no terminal"), ("cut", "SSE-34", "reset"), ("bad_utf8", "SSE-09", "")],
 )
 def test_a_defect_in_a_quarter_of_the_streams_is_found(
     defect: str, requirement: str, code: str, tmp_path: Path
@@ -62,7 +55,7 @@ def test_an_error_event_counts_as_an_error_and_not_as_a_violation(tmp_path: Path
 
 def test_one_stall_shows_in_the_worst_gap_and_not_in_the_mean(tmp_path: Path) -> None:
     with truth("--first-ms=5", "--token-ms=5", "--tokens=16", "--defect=stall", "--stall-ms=400") as url:
-        run = load(tmp_path, url, "--users=2", "--duration=2", *LAX)
+        run = load(tmp_path, url, "--users=2", "--duration=20", "--max-calls=6", *LAX)
     operation = run.document["operations"]["chat_stream"]
     assert operation["stalls"] >= operation["ok"] > 0
     assert operation["times"]["itl_worst"]["p50"] > 390
@@ -124,21 +117,33 @@ def test_the_contract_has_objectives_of_its_own(tmp_path: Path) -> None:
 def test_an_open_loop_counts_from_the_intended_start(tmp_path: Path) -> None:
     """One connection's worth of server: with a capacity of one call at a time a closed loop would see no wait."""
     with truth("--first-ms=100", "--token-ms=0", "--tokens=2") as url:
-        run = load(tmp_path, url, "--rate=40", "--duration=2", *LAX)
+        run = load(tmp_path, url, "--rate=40", "--duration=1", *LAX)
         seen = counts(url)
     document = run.document
     assert document["load"]["loop"] == "open"
     assert "open loop" in run.out
     assert document["client"]["sent"] == seen["whole"]
-    assert document["client"]["requested_per_second"] == pytest.approx(40, abs=1)
+    assert document["client"]["requested_per_second"] == pytest.approx(40, abs=2)
     assert seen["busiest"] >= 3  # a call begins although others have not ended
     assert document["client"]["lag"]["count"] == document["client"]["sent"]
 
 
 def test_steps_find_the_knee(tmp_path: Path) -> None:
     with truth(*FAST) as url:
-        run = load(tmp_path, url, "--rate=10", "--shape=step:10:1.5", "--duration=3", "--poisson", *LAX)
+        run = load(tmp_path, url, "--rate=10", "--shape=step:10:1", "--duration=2", "--poisson", *LAX)
     assert [s["rate"] for s in run.document["steps"]] == [10, 20]
+    assert "step 20/s: " in run.out
+
+
+def test_a_trace_is_replayed_and_the_time_is_capped(tmp_path: Path) -> None:
+    trace = tmp_path / "arrivals.txt"
+    trace.write_text("".join(f"{moment / 100}\n" for moment in (*range(0, 60, 2), 900)))
+    with truth(*FAST) as url:
+        run = load(tmp_path, url, f"--shape=trace:{trace}", "--duration=20", "--max-seconds=1", *LAX)
+        seen = counts(url)
+    assert run.document["client"]["sent"] == seen["whole"] == 30
+    assert run.document["duration_seconds"] < 5
+    assert "trace:" in run.out
 
 
 def test_caps_end_the_run(tmp_path: Path) -> None:
@@ -151,14 +156,15 @@ def test_caps_end_the_run(tmp_path: Path) -> None:
 
 def test_a_session_grows(tmp_path: Path) -> None:
     with truth(*FAST) as url:
-        run = load(tmp_path, url, "--mix=session", "--users=2", "--duration=1", *LAX)
+        run = load(tmp_path, url, "--mix=session", "--users=2", "--duration=20", "--max-calls=20", *LAX)
     assert run.document["operations"]["session"]["ok"] > 2
 
 
 def test_a_mix_over_all_operations(tmp_path: Path) -> None:
     mix = "chat=2,chat_stream=2,classify=2,retry,race,session"
     with truth(*FAST) as url:
-        run = load(tmp_path, url, f"--mix={mix}", "--users=6", "--duration=2", "--think=0:0.01", *LAX)
+        run = load(tmp_path, url, f"--mix={mix}", *SHORT, "--think=0:0.01", *LAX)
+        assert counts(url)["executed_twice"] == 0
     assert run.code == 0, run.out
     assert run.document["operations"].keys() == {
         "chat",
@@ -173,7 +179,7 @@ def test_a_mix_over_all_operations(tmp_path: Path) -> None:
 
 def test_retries_that_run_twice_are_found(tmp_path: Path) -> None:
     with truth(*FAST, "--defect=runs_twice") as url:
-        run = load(tmp_path, url, "--mix=retry,race", "--users=3", "--duration=1", *LAX)
+        run = load(tmp_path, url, "--mix=retry,race", *SHORT, *LAX)
         assert counts(url)["executed_twice"] > 0
     assert run.code == 1
     assert run.verdicts["IDEM-01"] == run.verdicts["IDEM-06"] == "FAIL"

@@ -8,7 +8,9 @@ import subprocess
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -210,3 +212,15 @@ def test_nobody_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     assert ask(port)[0].failure == "connect"
+
+
+def test_the_connections_of_a_burst_are_closed_when_nobody_needs_them() -> None:
+    pool, closed = Pool(), []
+    burst = [SimpleNamespace(dead=False, close=partial(closed.append, n)) for n in range(5)]
+    for connection in burst:
+        pool.give(connection, 100.0)
+    for second in range(1, 15):  # one call at a time: the last used goes first
+        pool.give(pool.take(), 100.0 + second)
+    assert closed == [0, 1, 2, 3]
+    assert pool.take() is burst[4]
+    assert pool.take() is None

@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 from running import LAX, counts, load, started, truth, until
 
+from load.calibrate import FIRST, describe
+from load.command import main
 from load.errors import LoadError
+from load.histogram import Histogram
 from load.prompts import prompt_pool
 from load.safety import Caps, check_host
 from load.slo import contract_objectives, parse_objective, read_objectives
@@ -43,12 +46,26 @@ URL = "http://127.0.0.1:9/v1"
         ([URL, "--ca-bundle=/nowhere"], "--ca-bundle /nowhere"),
     ],
 )
-def test_bad_usage_is_one_line(arguments: list[str], says: str, tmp_path: Path) -> None:
-    run = load(tmp_path, *arguments)
+def test_bad_usage_is_one_line(
+    arguments: list[str],
+    says: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("load.command._locust", lambda _: pytest.fail("the run was begun"))
+    assert main([*arguments, f"--out={tmp_path}"]) == 2
+    err = capsys.readouterr().err
+    assert says in err
+    assert err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_bad_usage_of_the_command_itself(tmp_path: Path) -> None:
+    run = load(tmp_path, "http://api.example.com/v1")
     assert run.code == 2, run.out + run.err
-    assert says in run.err
+    assert "add --i-am-allowed api.example.com" in run.err
     assert run.err.count("\n") == 1
-    assert not (tmp_path / "load.json").exists()
 
 
 def test_this_machine_needs_no_word() -> None:
@@ -123,18 +140,26 @@ def test_calibrate_tells_our_own_error() -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "error of the time to first token: p50 " in done.stdout
-    strict = subprocess.run(
-        [*command[:-1], "--error-budget-ms=0.0001"], capture_output=True, text=True, check=False
-    )
-    assert strict.returncode == 4
-    assert "INVALID" in strict.stdout
+
+
+def test_beyond_its_error_budget_the_client_is_invalid() -> None:
+    late = Histogram()
+    late.extend([FIRST + 0.004] * 50)
+    client = {"doubts": [], "completed_per_second": 50.0, "busiest": 4, "loop_lag": {"p99": 1.0}, "cpu": 0.2}
+    stream = {"histograms": {"ttft": late.plain(), "itl": late.plain()}}
+    document = {"operations": {"chat_stream": stream}, "client": client, "load": {"label": "closed loop"}}
+    assert describe(document, 50.0)[1]
+    text, good = describe(document, 3.0)
+    assert not good
+    assert "INVALID: the error of the time to first token is 4.00 ms (p99); the budget is 3 ms" in text
+    assert not describe({**document, "operations": {}}, 50.0)[1]  # nothing measured is not good
 
 
 def test_the_real_reference_under_load(tmp_path: Path) -> None:
-    with started("reference_impl", "--db", str(tmp_path / "state.sqlite")) as url:
+    with started("reference_impl", "--db", str(tmp_path / "state.sqlite"), "--token-ms=2") as url:
         run = load(
             tmp_path, url, "--key=sk-demo", "--other-key=sk-demo-other", "--mix=chat_stream=4,chat,classify,retry,race,session",
-            "--users=4", "--duration=3", "--prompt-tokens=8", "--max-output-tokens=16", *LAX,
+            "--users=4", "--duration=20", "--max-calls=120", "--prompt-tokens=8", "--max-output-tokens=16", *LAX,
         )  # fmt: skip
     assert run.code == 0, run.out + run.err
     assert set(run.verdicts.values()) <= {"PASS", "INCONCLUSIVE"}
@@ -149,7 +174,8 @@ def test_the_real_reference_under_load(tmp_path: Path) -> None:
 def test_a_second_run_does_not_meet_the_keys_of_the_first(tmp_path: Path) -> None:
     with truth("--first-ms=2", "--token-ms=1", "--tokens=2") as url:
         runs = [
-            load(tmp_path / n, url, "--mix=retry,race", "--users=2", "--duration=1", *LAX) for n in ("1", "2")
+            load(tmp_path / n, url, "--mix=retry,race", "--users=2", "--duration=20", "--max-calls=20", *LAX)
+            for n in ("1", "2")
         ]
     assert [r.code for r in runs] == [0, 0], runs[1].out
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import httpx
 import uvicorn
 from described import check_described, check_events
+from reference_state import placed
 from starlette.types import ASGIApp
 
 from reference_impl.app import ReferenceApp, create_app
@@ -42,7 +43,7 @@ class ReferenceServer:
         tls: Tls | None = None,
         engine: Engine | None = None,
     ) -> None:
-        self.app = create_app(settings, policies, engine)
+        self.app = create_app(placed(settings), policies, engine)
         self._listener = listen("127.0.0.1", 0)
         self.url = base_url("127.0.0.1", self._listener, tls)
         self.origin = self.url.removesuffix("/api/v1")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Coroutine
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -74,3 +76,27 @@ async def _cancelled_after(
     kept = await Turns(database).find("one", "demo") is not None
     await database.close()
     return bool(committed), kept
+
+
+def test_a_file_of_an_earlier_version_gets_the_columns_it_lacks(tmp_path: Path) -> None:
+    path = str(tmp_path / "old.sqlite")
+    with closing(sqlite3.connect(path)) as old:
+        old.execute(
+            "CREATE TABLE turns (id VARCHAR PRIMARY KEY, principal VARCHAR NOT NULL, request BLOB NOT NULL, "
+            "expires_at FLOAT NOT NULL, answer BLOB)"
+        )
+        old.execute("INSERT INTO turns VALUES ('old', 'demo', '{}', 9e9, NULL)")
+        old.commit()
+
+    async def scene() -> None:
+        for _ in range(2):
+            database = Database(path)
+            await database.open()
+            found = await Turns(database).find("old", "demo")
+            assert found is not None
+            assert not found.under_way
+            # What was under way when the process died is free at once.
+            assert await Turns(database).take("old")
+            await database.close()
+
+    asyncio.run(scene())

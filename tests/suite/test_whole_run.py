@@ -15,6 +15,10 @@ from pathlib import Path
 
 import pytest
 
+MOST_CALLS = 375
+"""Of a run with every capability and credential. Each costs a vendor's customer time and money: before you raise this, see
+whether an exchange that is sent anyway can serve (`Session.shared`)."""
+
 SECRET = re.compile(
     rb"sk-demo|demo-service-secret|ZGVtby1zZXJ2aWNl|eyJ[\w-]+\.[\w-]+\.|whsec_(?!C2FVsBQIhrsc)[\w+/]{16}"
 )
@@ -115,6 +119,12 @@ def test_sandbox(run: WholeRun) -> None:
 def test_every_verdict_is_that_of_a_kept_contract(run: WholeRun) -> None:
     assert set(run.verdicts.values()) <= {"PASS", "NOT_TESTED", "NOT_OFFERED"}
     assert sum(v == "PASS" for v in run.verdicts.values()) >= 330
+
+
+def test_a_run_takes_few_calls_and_no_more_than_planned(run: WholeRun) -> None:
+    target = json.loads((run.folder / "out" / "evidence" / "run.json").read_text("utf-8"))["target"]
+    assert target["budget"]["spent"]["calls"] <= MOST_CALLS
+    assert target["budget"]["spent"]["calls"] <= target["calls_planned"]
 
 
 def test_saved_evidence_gives_the_same_verdicts_offline(run: WholeRun, tmp_path: Path) -> None:
