@@ -15,7 +15,7 @@ ROUNDS ?= 20
 SECONDS ?= 60
 EXAMPLES ?= 1000
 
-.PHONY: help check serve test coverage test-slow lint selftest soak fuzz generated bench bench-load soak-load lock editions dist mutants interop clean up clients notebooks
+.PHONY: help check serve test coverage test-slow lint selftest soak fuzz generated bench bench-load soak-load lock editions dist mutants interop clean up clients notebooks docs docs-examples
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -83,14 +83,24 @@ lint: $(STAMP) node_modules ## style, types, dependency rule, OpenAPI lint
 	$(BIN)/python -m spec.editions dist
 	npm run --silent lint:spec
 
+handbook/renderer/node_modules: handbook/renderer/package.json handbook/renderer/package-lock.json
+	npm ci --prefix handbook/renderer --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
+
+docs: $(STAMP) handbook/renderer/node_modules ## build the documentation site in dist/site; `make serve` then has it at /docs
+	$(BIN)/python -m handbook dist/site
+
+docs-examples: $(STAMP) ## record what the pages of requirements show on the wire (minutes), docs/examples.json
+	$(BIN)/python -m handbook.examples docs/examples.json
+
 bench: $(STAMP) ## what the contract costs: reference against bare Starlette, in one run
 	$(BIN)/python tests/bench/contract_overhead.py
 
 editions: $(STAMP) ## write the published editions of the contract to dist/
 	$(BIN)/python -m spec.editions dist
 
-dist: $(STAMP) ## wheel, sdist, editions of the contract and their checksums in dist/
-	rm -rf $(DIST)
+dist: $(STAMP) ## (after `make docs`, with the site in them) wheel, sdist, editions of the contract and their checksums in dist/
+	mkdir -p $(DIST) && rm -f $(DIST)/aiconform-* $(DIST)/asyncapi-* $(DIST)/openapi-* $(DIST)/SHA256SUMS
 	$(BIN)/python -m hatchling build -d $(abspath $(DIST)) >/dev/null
 	$(BIN)/python -m spec.editions $(DIST)
 	cd $(DIST) && sha256sum aiconform-* asyncapi-* openapi-* >SHA256SUMS && ls -1
@@ -121,4 +131,4 @@ lock: ## resolve the dependencies anew into requirements.lock
 	  --output-file requirements.lock pyproject.toml
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) node_modules dist .deploy aiconform-report load-report .interop .coverage* selftest.json selftest.html soak.json bench-load.md soak-load.md
+	rm -rf $(VENV) node_modules handbook/renderer/node_modules dist .deploy aiconform-report load-report .interop .coverage* selftest.json selftest.html soak.json bench-load.md soak-load.md

@@ -27,14 +27,14 @@ RENDERER = (
 )
 
 
-def build(folder: Path, *, runs: bool = True) -> list[Page]:
+def build(folder: Path, *, runs: bool = True, renderer: Path = RENDERER) -> list[Page]:
     """Write the whole site. ``runs``: start servers and write a whole report of each (half a minute).
 
     Raises:
         FileNotFoundError: the renderer of the API reference is not installed.
     """
-    if not RENDERER.is_file():
-        raise FileNotFoundError(f"{RENDERER} is missing: run npm ci in {RENDERER.parents[5]}")
+    if not renderer.is_file():
+        raise FileNotFoundError(f"{renderer} is missing: run npm ci in {RENDERER.parents[5]}")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     reports = make_reports(folder / "reports") if runs else []
@@ -46,14 +46,14 @@ def build(folder: Path, *, runs: bool = True) -> list[Page]:
         proof_page(),
     ]
     write(pages, folder)
-    _assets(folder / "assets", pages)
+    _assets(folder / "assets", pages, renderer)
     _files(folder)
     return pages
 
 
-def _assets(folder: Path, pages: Sequence[Page]) -> None:
+def _assets(folder: Path, pages: Sequence[Page], renderer: Path) -> None:
     shutil.copytree(HERE / "assets", folder)
-    shutil.copyfile(RENDERER, folder / "api-reference.js")
+    shutil.copyfile(renderer, folder / "api-reference.js")
     (folder / "report.css").write_text(str(style()), "utf-8")
     # Only its custom properties: on the page of the API reference the rest would meet the renderer's styles.
     (folder / "colours.css").write_text(str(style()).split("* {", 1)[0], "utf-8")

@@ -120,10 +120,13 @@ def _capabilities() -> list[Page]:
         about = CAPABILITIES.get(name, "")
         search = [Found("capability", name, path, about)]
         pages.append(Page(path, name, "capability.html.j2", about, data, aside, search))
-    listed = {n: [r for r in requirements().values() if r.capability == n] for n in names}
-    data = {"listed": listed, "profiles": BUILT_IN, "words": CAPABILITIES}
+    overview_data: dict[str, Any] = {
+        "listed": {n: [r for r in requirements().values() if r.capability == n] for n in names},
+        "profiles": BUILT_IN,
+        "words": CAPABILITIES,
+    }
     about = "Named parts of the contract. A profile is a set of them that a gate demands."
     overview = Page(
-        "capabilities/index.html", "Capabilities and profiles", "capabilities.html.j2", about, data
+        "capabilities/index.html", "Capabilities and profiles", "capabilities.html.j2", about, overview_data
     )
     return [overview, *pages]

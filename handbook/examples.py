@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from conformance.judge import judge
 from conformance.registry import load_all, selected_checks
 from conformance.report.exhibit import Piece, Shown, show
 from conformance.report.spoken import body_shown, place_shown
-from conformance.selftest import Subject, subjects
+from conformance.selftest import ABREAST, Subject, subjects
 from conformance.target import OAuth, Target
 from conformance.verdict import Result, Verdict
 from spec.catalogue import requirements
@@ -32,8 +33,10 @@ AT_ONCE = 4
 """Mutants examined side by side."""
 
 DIALECT = "contract"
-BODY, AROUND, VALUE = 900, 300, 160
-"""Bytes shown of the beginning of a body, and around a fault; characters of a header value."""
+REFERENCE = "reference"
+SHORT = 8192
+BODY, AROUND, SENT, VALUE = 700, 300, 300, 160
+"""Bytes shown of the beginning of a body, around a fault, and of a request; characters of a header value."""
 
 _UNTELLING = frozenset(
     {
@@ -49,6 +52,8 @@ _UNTELLING = frozenset(
 )
 _REPEATED = ("access-control-", "x-ratelimit-", "ratelimit", "api-version", "x-request-id", "vary")
 """Headers that nearly every answer has; they are shown where the verdict is about them."""
+_TOKEN = re.compile(r"(\beyJ[\w-]{8}|\bwhsec_.{4})[\w.+/=-]{12,}")
+"""Tokens and secrets of servers that are long gone; still, nobody should have to wonder."""
 
 
 def chosen(found: Iterable[Subject]) -> list[Subject]:
@@ -66,23 +71,28 @@ def chosen(found: Iterable[Subject]) -> list[Subject]:
     return picked
 
 
-async def record(origin: str, reference: str) -> dict[str, Any]:
-    """Examples by requirement id, from the mutants of one server and the reference at ``reference``."""
+async def record(
+    origin: str, reference: str, known: Mapping[str, Any], done: Callable[[Mapping[str, Any]], None]
+) -> None:
+    """Record what ``known`` lacks, from the mutants of one server and the reference at ``reference``. ``done`` is told
+    of all examples by requirement id, in catalogue order, after each mutant."""
     load_all()
     found = await subjects(origin)
     good = await _run(_reference(found[0], reference), tuple(requirements()))
     slots = asyncio.Semaphore(AT_ONCE)
-    examples: dict[str, Any] = {}
+    examples: dict[str, Any] = dict(known)
 
     async def one(subject: Subject) -> None:
         async with slots:
+            if examples.keys() >= set(subject.violates):
+                return
             evidence = await _run(subject, subject.violates)
         for verdict in _broken(evidence, subject.violates):
             if verdict.id not in examples and (example := _example(subject, verdict, evidence, good)):
                 examples[verdict.id] = example
+        done({i: examples[i] for i in requirements() if i in examples})
 
     await asyncio.gather(*(one(s) for s in chosen(found)))
-    return {i: examples[i] for i in requirements() if i in examples}
 
 
 def _reference(model: Subject, base_url: str) -> Subject:
@@ -90,7 +100,7 @@ def _reference(model: Subject, base_url: str) -> Subject:
     token_url = base_url.removesuffix("/api/v1") + "/oauth/token"
     return replace(
         model,
-        name="reference",
+        name=REFERENCE,
         base_url=base_url,
         dialect=DIALECT,
         oauth={**(model.oauth or {}), "token_url": token_url},
@@ -101,10 +111,27 @@ async def _run(subject: Subject, ids: Sequence[str]) -> Evidence:
     dialect = load_dialect(subject.dialect)
     oauth = OAuth(**subject.oauth) if subject.oauth else None
     target = Target(subject.base_url, subject.dialect, keys=subject.keys, oauth=oauth)
-    return await gather(target, dialect, plan(selected_checks(ids).values(), dialect, target))
+    planned = plan(selected_checks(ids).values(), dialect, target)
+    if subject.kind != "mutant" or subject.name == REFERENCE:
+        return await gather(target, dialect, planned)
+
+    async def caught(_: Sequence[Exchange], evidence: Callable[[], Evidence]) -> bool:
+        return {v.id for v in _flagged(_short(evidence()), ids)} >= set(ids)
+
+    return await gather(target, dialect, planned.cheapest_first(ABREAST), enough=caught)
 
 
 def _broken(evidence: Evidence, ids: Sequence[str]) -> list[Verdict]:
+    """Where short exchanges show it as well as long ones do, they are the ones that verdicts point at."""
+    found = {v.id: v for seen in (evidence, _short(evidence)) for v in _flagged(seen, ids)}
+    return [found[i] for i in ids if i in found]
+
+
+def _short(evidence: Evidence) -> Evidence:
+    return replace(evidence, exchanges=tuple(e for e in evidence.exchanges if len(e.raw) <= SHORT))
+
+
+def _flagged(evidence: Evidence, ids: Sequence[str]) -> list[Verdict]:
     wanted = [requirements()[i] for i in ids]
     verdicts = judge(evidence, load_dialect(evidence.dialect), wanted, selected_checks(ids))
     return [v for v in verdicts if v.result in (Result.FAIL, Result.WARN)]
@@ -141,7 +168,7 @@ def _shown(exchange: Exchange, where: str, prefix: str) -> dict[str, Any]:
     return {
         "request": f"{exchange.sent.method} {path.removeprefix('/' + prefix) if prefix else path}",
         "sent_headers": _headers(exchange.sent.headers, asked),
-        "sent": _pieces(show(exchange.sent.body, head=500)),
+        "sent": _pieces(show(exchange.sent.body, head=SENT)),
         "status": exchange.status,
         "headers": _headers(exchange.headers, asked),
         "header": asked,
@@ -159,7 +186,7 @@ def _headers(headers: Iterable[tuple[str, str]], asked: str) -> list[list[str]]:
 
 
 def _pieces(shown: Shown) -> list[list[str]]:
-    return [[_kind(p), p.text] for p in shown.pieces]
+    return [[_kind(p), _TOKEN.sub(r"\1…", p.text)] for p in shown.pieces]
 
 
 def _kind(piece: Piece) -> str:
@@ -177,18 +204,22 @@ def read(file: Path) -> Mapping[str, Mapping[str, Any]]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Record into the file given; 2 on bad usage."""
+    """Record into the file given what it lacks; delete it to record all anew. 2 on bad usage."""
     if len(arguments) != 1:
         sys.stderr.write("usage: python -m handbook.examples FILE\n")
         return 2
+    file = Path(arguments[0])
+
+    def keep(examples: Mapping[str, Any]) -> None:
+        lines = (f"  {json.dumps(i)}: {json.dumps(e, ensure_ascii=False)}" for i, e in examples.items())
+        file.write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")
+        sys.stderr.write(f"{len(examples)} of {len(requirements())} requirements have an example\n")
+
     with (
         local_server("reference_impl.mutants") as origin,
         local_server("reference_impl", "--db", ":memory:", "--jwt-leeway-s", "1", *WEBHOOKS) as reference,
     ):
-        examples = asyncio.run(record(origin, reference))
-    lines = (f"  {json.dumps(i)}: {json.dumps(e, ensure_ascii=False)}" for i, e in examples.items())
-    Path(arguments[0]).write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")
-    sys.stderr.write(f"{len(examples)} of {len(requirements())} requirements have an example\n")
+        asyncio.run(record(origin, reference, read(file), keep))
     return 0
 
 

@@ -7,16 +7,18 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import count
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup, escape
 from pygments import highlight
-from pygments.formatters import HtmlFormatter
+from pygments.formatters.html import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
 _ID = re.compile(r"\b[A-Z]{2,6}-\d{2}\b")
+_SCROLL = '<div class="scroll" tabindex="0" role="region" aria-label="Table {}"><table>'
 _ALIASES = {"sh": "bash", "http": "http"}
 
 
@@ -62,9 +64,8 @@ def render_markdown(text: str, link: Callable[[str], str], ids: Mapping[str, str
         token.children = list(_linked(token.children or [], link, ids))
     html = _parser().renderer.render(kept, _parser().options, {})
     # A wide table scrolls by itself, so that the page does not.
-    html = html.replace(
-        "<table>", '<div class="scroll" tabindex="0" role="region" aria-label="Table"><table>'
-    )
+    numbers = count(1)
+    html = re.sub("<table>", lambda _: _SCROLL.format(next(numbers)), html)
     html = html.replace("</table>", "</table></div>")
     return Rendered(title, Markup(html), [h for h in headings if h.level in (2, 3)], first)  # noqa: S704 - from our own files, raw HTML is off
 

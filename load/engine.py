@@ -124,9 +124,7 @@ class Engine:
         return perf_counter() - self.begun
 
     def counted(self) -> Tally:
-        """What was counted since the last :meth:`take`.
-
-        Streams that wait to be read are left to the next time, unless the run is over."""
+        """What was counted since the last :meth:`take`; streams not yet read count later, unless the run is over."""
         while self.stopped and self._later:
             self._finish(self._later.popleft())
         self._collect(self.tally)
@@ -238,8 +236,7 @@ class Engine:
         if self.stopped:
             raise Stopped
         caps = self.caps
-        reason = caps.exceeded(self.sent, self.tokens_in, self.tokens_out)
-        if reason:
+        if reason := caps.exceeded(self.sent, self.tokens_in, self.tokens_out):
             self.stop(reason)
             raise Stopped
         self.sent += 1

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from reference_impl.app import create_app
 from reference_impl.engine.discover import UpstreamUnusableError
 from reference_impl.engine.options import add_upstream_options, upstream_of
+from reference_impl.http.site import site_folder
 from reference_impl.oauth.keys import SigningKeysError
 from reference_impl.oauth.options import add_auth_options, auth_of, keys_of, tls_of
 from reference_impl.outages import OutageError
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if tls is not None:
             tls.check()
         engine = upstream_of(options, os.environ, stop=parser.error)
-        app = create_app(settings, engine=engine, telemetry=telemetry_from(os.environ))
+        app = create_app(settings, engine=engine, telemetry=telemetry_from(os.environ), site=site_folder())
         run(app, options.host, options.port, tls)
     except (
         CannotListenError,

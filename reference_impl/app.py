@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -33,6 +34,7 @@ from reference_impl.engine.sandbox import SandboxEngine
 from reference_impl.facade.app import FACADE_PATH, facade_app
 from reference_impl.http.entry import Entry
 from reference_impl.http.schema import path_methods
+from reference_impl.http.site import Site
 from reference_impl.http.wiring import connexion_app
 from reference_impl.oauth.server import AuthorizationServer
 from reference_impl.offers import keepable, refusals, withheld
@@ -70,6 +72,7 @@ class ReferenceApp:
         socket: ASGIApp,
         facade: ASGIApp,
         oauth: AuthorizationServer | None = None,
+        site: Site | None = None,
     ) -> None:
         self.services = services
         self._http = http
@@ -77,6 +80,7 @@ class ReferenceApp:
         self._socket = socket
         self._facade = facade
         self._oauth = oauth
+        self._site = site
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -99,13 +103,16 @@ class ReferenceApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """HTTP requests, WebSockets and the lifespan protocol."""
         if scope["type"] == "http":
-            await self._part(scope["path"])(scope, receive, send)
+            await self._part(scope)(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "websocket":
             await self._socket(scope, receive, send)
 
-    def _part(self, path: str) -> ASGIApp:
+    def _part(self, scope: Scope) -> ASGIApp:
+        path = scope["path"]
+        if self._site is not None and self._site.serves(scope):
+            return self._site
         if path.startswith(FACADE_PATH + "/"):
             return self._facade
         return self._oauth if self._oauth is not None and self._oauth.serves(path) else self._http
@@ -123,11 +130,13 @@ def create_app(
     policies: Policies | None = None,
     engine: Engine | None = None,
     telemetry: Telemetry | None = None,
+    site: Path | None = None,
 ) -> ReferenceApp:
     """A server of its own: no state is shared with any other in the process.
 
     `policies` defaults to `default_policies(settings)`; change one with `dataclasses.replace`. What the engine cannot
     do is not offered (`offers.py`).
+    `site` is the folder of the documentation, served below /docs.
     """
     settings = settings or Settings()
     engine = engine or BuiltinEngine(settings.first_token_ms, settings.token_ms)
@@ -168,7 +177,8 @@ def create_app(
         telemetry=services.telemetry,
     )
     oauth = _authorization_server(services, entry)
-    return ReferenceApp(services, entry, ChatSocket(services, entry), facade_app(services), oauth)
+    pages = Site(site) if site is not None else None
+    return ReferenceApp(services, entry, ChatSocket(services, entry), facade_app(services), oauth, pages)
 
 
 @cache

@@ -19,6 +19,9 @@ MOST_LEEWAY = 60.0
 SHORT = 10.0
 """Seconds; a token that lives longer is not waited for."""
 
+TRIES = 2
+"""Tokens of which one must be fresh: on a busy machine one may have ended before its first use."""
+
 _MARGIN = 1.2
 _PLACE = re.compile(r'resource_metadata="(https?://[^"]+)"')
 
@@ -47,16 +50,20 @@ async def access_token(session: Session) -> None:
         raise ProbeSkipped("the issuer publishes no key (RFC 8414 jwks_uri) that could be taken for a secret")
 
 
-@probe(calls=8, tokens=160, client=True)
+@probe(calls=9, tokens=160, client=True, shares=("capabilities",))
 async def token_expiry(session: Session) -> None:
     """A token that lives a second or so: used at once, and used again when clocks cannot excuse it any more."""
     client = session.need_oauth()
-    issued = await ask(session, "issued", own(client), session.need_oauth_trick("short_token"))
-    token = token_of(session, issued)
-    life = issued.body.get("expires_in")
-    if not isinstance(life, int | float) or isinstance(life, bool) or not 0 < life <= SHORT:
-        raise ProbeSkipped(f"the token lives {life!r} seconds; only one of at most {SHORT:g} is waited for")
-    await use(session, "fresh", token)
+    for _ in range(TRIES):
+        issued = await ask(session, "issued", own(client), session.need_oauth_trick("short_token"))
+        token = token_of(session, issued)
+        life = issued.body.get("expires_in")
+        if not isinstance(life, int | float) or isinstance(life, bool) or not 0 < life <= SHORT:
+            raise ProbeSkipped(
+                f"the token lives {life!r} seconds; only one of at most {SHORT:g} is waited for"
+            )
+        if (await use(session, "fresh", token)).ok:
+            break
     stated = await _stated_leeway(session)
     session.notes["leeway"] = leeway = MOST_LEEWAY if stated is None else stated
     waited, step = 0.0, life + _MARGIN

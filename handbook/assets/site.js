@@ -117,8 +117,8 @@
   // The list beside a page starts folded where it would push the page away.
   const beside = document.querySelector(".beside");
   if (beside && matchMedia("(max-width: 60rem)").matches) beside.open = false;
-  beside?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
-  if (!location.hash) scrollTo(0, 0);
+  const here = beside?.querySelector("[aria-current]");
+  if (here && here.offsetTop > beside.clientHeight - 40) beside.scrollTop = here.offsetTop - beside.clientHeight / 2;
 
   // The filter of the catalogue.
   const form = document.getElementById("filter");

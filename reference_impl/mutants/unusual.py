@@ -112,7 +112,9 @@ def _json_charset(_status: int, headers: Headers) -> Headers:
 
 
 def _entity_tags(status: int, headers: Headers) -> Headers:
-    return [*headers, (b"etag", b'W/"7"'), (b"vary", b"Accept")] if status == 200 else headers
+    if status != 200 or any(k.lower() == b"etag" for k, _ in headers):
+        return headers
+    return [*headers, (b"etag", b'W/"7"'), (b"vary", b"Accept")]
 
 
 def _is_object(answer: Answer) -> bool:

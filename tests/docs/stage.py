@@ -95,6 +95,12 @@ class Stage:
             self.await_port(self.port)
         return code, said
 
+    def serving(self, command: str) -> tuple[int, str]:
+        """A server that the reader leaves running in this terminal: gives what it printed once it listens."""
+        log = self.folder.with_name("serving.log")
+        code, _ = self.shell(f"{command} >{log} 2>&1 &")
+        return code, log.read_text("utf-8")
+
     def serve(self, port: int) -> None:
         """A reference in the background, as the reader has one running in another terminal."""
         state = self.folder.with_name(f"{port}.sqlite")

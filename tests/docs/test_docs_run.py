@@ -81,7 +81,7 @@ def session(text: str, exit_codes: tuple[int, ...], at: Stage) -> None:
     commands = re.findall(r"^\$ ((?:.*\\\n)*.*)\n((?:(?!\$ ).*\n)*)", text, re.M)
     assert commands, "a session needs a command after '$ '"
     for command, shown in commands:
-        code, said = at.shell(command)
+        code, said = at.serving(command) if command.startswith("aiconform serve ") else at.shell(command)
         assert code in exit_codes, f"{command}: exit code {code} instead of {exit_codes}:\n{said}"
         for line in (line.strip() for line in shown.splitlines()):
             pattern = r"\s*".join(".*".join(re.escape(p) for p in word.split("…")) for word in line.split())

@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import closing
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
@@ -42,8 +43,9 @@ class ReferenceServer:
         wrap: Callable[[ReferenceApp], ASGIApp] | None = None,
         tls: Tls | None = None,
         engine: Engine | None = None,
+        site: Path | None = None,
     ) -> None:
-        self.app = create_app(placed(settings), policies, engine)
+        self.app = create_app(placed(settings), policies, engine, site=site)
         self._listener = listen("127.0.0.1", 0)
         self.url = base_url("127.0.0.1", self._listener, tls)
         self.origin = self.url.removesuffix("/api/v1")

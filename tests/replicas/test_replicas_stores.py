@@ -251,33 +251,11 @@ def test_what_has_expired_is_dropped_with_what_belongs_to_it(place: str) -> None
     scene(place, act, count=1)
 
 
-async def refused(place: str) -> str:
-    with pytest.raises(StoreUnavailableError) as problem:
-        await Database(place).open()
-    return str(problem.value)
-
-
-@pytest.mark.parametrize(
-    ("place", "told"),
-    [
-        ("postgresql://u:secret@127.0.0.1:1/x", "PostgreSQL at 127.0.0.1:1 cannot be used"),
-        ("mysql://u:secret@127.0.0.1/x", "mysql: is not supported"),
-        ("postgresql://u:secret@127.0.0.1", "names no database"),
-        ("postgresql://u:secret@127.0.0.1/x?pool=9", "parameter pool"),
-        ("postgresql://u:secret@127.0.0.1:port/x", "cannot be read"),
-    ],
-)
-def test_a_url_that_cannot_be_used_is_explained_in_one_line(place: str, told: str) -> None:
-    text = asyncio.run(refused(place))
-    assert told in text
-    assert "secret" not in text
-    assert "\n" not in text
-
-
 def test_a_database_that_is_not_there_is_explained_in_one_line(postgres: Postgres) -> None:
-    text = asyncio.run(refused(postgres.url("nowhere")))
-    assert 'database "nowhere" does not exist' in text
-    assert "\n" not in text
+    with pytest.raises(StoreUnavailableError) as problem:
+        asyncio.run(Database(postgres.url("nowhere")).open())
+    assert 'database "nowhere" does not exist' in str(problem.value)
+    assert "\n" not in str(problem.value)
 
 
 def test_an_answer_that_an_outage_kept_from_being_stored_is_stored_later(

@@ -22,6 +22,12 @@ def planned(dialect: Dialect) -> Plan:
     return plan(CHECKS.values(), dialect, Target("http://127.0.0.1:1", dialect.name))
 
 
+def test_the_baseline_is_part_of_every_plan() -> None:
+    """It settles the model; all its calls are shared, which must not read as none."""
+    for name in ("contract", "openai-chat", "anthropic-messages-2026"):
+        assert "baseline" in [probe.name for probe in planned(load_dialect(name)).probes]
+
+
 def test_the_whole_plan_for_a_vendor_fits_into_its_budget() -> None:
     assert planned(load_dialect("openai-chat")).calls <= MAX_CALLS
 

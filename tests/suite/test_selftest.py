@@ -96,7 +96,7 @@ def test_variants_of_framing_are_on_the_wire(index: str, name: str, first_line: 
 def test_a_subject_that_is_stopped_has_forgotten_its_state(index: str) -> None:
     subject = next(s for s in asyncio.run(subjects(index)) if s.name == "comments")
     headers = {"Authorization": f"Bearer {subject.keys['main']}", "Idempotency-Key": "k-123456789"}
-    body = {"model": "builtin-chat-1", "messages": [{"role": "user", "content": "hello"}]}
+    body = {"messages": [{"role": "user", "content": "hello"}]}
 
     def replayed() -> bool:
         answer = httpx.post(
