@@ -77,10 +77,14 @@ def test_confidences_of_a_classifier_add_up_to_at_most_1(classified: Probed) -> 
 
 
 @check("CONF-04")
-def test_review_is_demanded_exactly_below_the_threshold(classified: Probed) -> str:
+def test_review_is_demanded_exactly_below_the_threshold(
+    classified: Probed, classify_thresholds: Probed, classified_labelled: Probed
+) -> str:
     """`requires_human_review` is true below the disclosed threshold, false from it on."""
     flags = []
-    for reading in classifications(classified):
+    more = [*classify_thresholds.all(), *classified_labelled.all()]
+    more = [r for r in more if r.exchange.operation == "classify" and r.ok and isinstance(r.body, dict)]
+    for reading in (*classifications(classified), *more):
         flag, threshold = (
             reading.body.get("requires_human_review"),
             confidence_block(reading).get("threshold"),

@@ -65,11 +65,23 @@ def invalid(status: int, code: str) -> Probed:
     return gathered("classify_invalid_thresholds", reading)
 
 
+def flags(evidence: Probed) -> str | None:
+    """The verdict on texts of one probe, beside a clear one and none that was sent with a threshold."""
+    nothing = gathered("classify_thresholds")
+    if evidence.record.name == "classified":
+        return conf.test_review_is_demanded_exactly_below_the_threshold(evidence, nothing, nothing)
+    return conf.test_review_is_demanded_exactly_below_the_threshold(classified(), nothing, evidence)
+
+
+def nonsense(**changed: Any) -> Probed:
+    return gathered("classified_labelled", answer(BODY | changed, role="nonsense_0", operation="classify"))
+
+
 NUMBER, ORDER, SUM, FLAG, DISCLOSED, TOO_LITTLE, APPLIED, IMPOSSIBLE, METHOD = (
     conf.test_confidence_is_a_number_from_0_to_1,
     conf.test_alternatives_are_sorted_and_below_the_choice,
     conf.test_confidences_of_a_classifier_add_up_to_at_most_1,
-    conf.test_review_is_demanded_exactly_below_the_threshold,
+    flags,
     conf.test_the_threshold_of_the_flag_is_disclosed,
     conf.test_too_little_confidence_is_refused,
     conf.test_each_threshold_is_applied_as_given,
@@ -81,6 +93,7 @@ GOOD: list[tuple[Any, Probed]] = [
     (NUMBER, classified(confidence=None, confidence_unavailable_reason="no logprobs")),
     (FLAG, classified(confidence=0.8, requires_human_review=False)),
     (FLAG, classified(confidence=0.9, requires_human_review=True, review_reasons=["new customer"])),
+    (FLAG, nonsense(confidence=0.3, requires_human_review=True)),
     (TOO_LITTLE, sweep(refused(0.999))),
     (APPLIED, sweep(at(0, 0.4), at(0.2, 0.4), refused(0.5), refused(0.95))),
     (IMPOSSIBLE, invalid(400, "INVALID_REQUEST")),
@@ -96,6 +109,7 @@ BAD = {
     "no list": (ORDER, classified(alternatives=None)),
     "independent scores": (SUM, classified(confidence=0.9)),
     "constant flag": (FLAG, classified(confidence=0.9, requires_human_review=True)),
+    "never a flag": (FLAG, nonsense(confidence=0.3, requires_human_review=False)),
     "no flag": (FLAG, classified(requires_human_review="no")),
     "hidden threshold": (DISCLOSED, classified(metadata=block(threshold=None))),
     "200 below the threshold": (TOO_LITTLE, sweep(at(0.999, 0.4))),
