@@ -15,9 +15,10 @@ from spec.document import load_document
 
 
 def test_what_servers_share_is_compiled_once_and_stays_as_it_was() -> None:
-    shared = specification(load_document(), BASE_PATH)
-    assert shared.raw is specification(load_document(), BASE_PATH).raw
-    assert compile_operations(load_document()) is compile_operations(load_document())
+    document = load_document()
+    shared = specification(document, BASE_PATH)
+    assert shared.raw is specification(document, BASE_PATH).raw
+    assert compile_operations(document) is compile_operations(document)
     before = json.dumps(shared.raw)
 
     async def statuses(key: str) -> list[int]:
@@ -37,7 +38,7 @@ def test_what_servers_share_is_compiled_once_and_stays_as_it_was() -> None:
 
     # Each knows its own key only and counts for itself: five requests, and no more.
     assert asyncio.run(both()) == [[*[200] * 5, 429, 401]] * 2
-    assert json.dumps(specification(load_document(), BASE_PATH).raw) == before
+    assert json.dumps(specification(document, BASE_PATH).raw) == before
 
 
 def test_another_document_is_not_taken_for_the_known_one() -> None:
