@@ -3,7 +3,7 @@
 FROM python:3.12-slim AS build
 WORKDIR /source
 RUN pip install --no-cache-dir hatchling==1.33.0
-COPY pyproject.toml README.md CHANGELOG.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md CHANGELOG.md LICENSE ./
 COPY spec spec
 COPY conformance conformance
 COPY reference_impl reference_impl

@@ -68,7 +68,7 @@ class Stage:
             (r"https://(?:[\w-]+\.)*example(?:\.com)?/v1", vendor),
             (r"\b(127\.0\.0\.1|localhost):8000\b", rf"\1:{self.port}"),
             (r"--port 8000\b", f"--port {self.port}"),
-            (r"(?<==)(?:sk-\.\.\.|…)(?=\s|$)", "sk-demo"),
+            (r"(?:(?<=[= ])sk-\.\.\.|(?<==)…)(?=\s|$)", "sk-demo"),
             (r"spike:(\d+):\d+:\d+", r"spike:\1:1:0.5"),
             (r"--duration [\d.]+", "--duration 2"),
             (r"calibrate --users \d+", "calibrate --users 8"),
