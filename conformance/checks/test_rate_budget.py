@@ -166,5 +166,11 @@ def _renewed(refused: Reading, later: Reading) -> bool:
 def _overlap(served: list[Reading]) -> bool:
     """Whether all streams were under way at one moment."""
     begun = max((r.exchange.started_at + (r.exchange.t_headers or 0.0) for r in served), default=0.0)
-    ended = min((r.exchange.started_at + (r.exchange.t_end or 0.0) for r in served), default=0.0)
+    ended = min((r.exchange.started_at + _last_seen(r) for r in served), default=0.0)
     return begun < ended
+
+
+def _last_seen(reading: Reading) -> float:
+    """When the response was last known to go on: a stream that was hung up on has no end."""
+    exchange = reading.exchange
+    return exchange.t_end or (exchange.chunks[-1].t if exchange.chunks else exchange.t_headers) or 0.0

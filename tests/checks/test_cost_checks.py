@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -145,10 +146,12 @@ def test_rate_18_wants_a_limit_that_is_enforced_and_freed() -> None:
     check = budget.test_concurrency_is_limited_and_freed
     one = stream(b"data: {}\n\n", (0.9, b"data: [DONE]\n\n"), role="beside")
     late = stream(b"data: {}\n\n", (0.9, b"data: [DONE]\n\n"), role="beside", started_at=1_800_000_002.0)
+    hung_up = replace(one, exchange=replace(one.exchange, t_end=None))
     too_many = refused("beside", code="RATE_LIMITED", policy="concurrent")
     check(slots(None, one, one, too_many))
     for bad in (
         slots(None, one, one, one),
+        slots(None, hung_up, hung_up, hung_up),
         slots(None, one, one, refused("beside", code="RATE_LIMITED", policy="requests")),
         slots(refused("freed", code="RATE_LIMITED", policy="concurrent"), one, one, too_many),
         slots(None, one, one, too_many, policy=POLICY.replace("concurrent-requests", "requests")),
