@@ -13,7 +13,7 @@ from distribution import ROOT, UNREACHABLE, plain_environment, run
 
 from conformance.cli.local_server import local_server
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.installs
 
 CLIENTS = ROOT / "clients"
 

@@ -19,7 +19,7 @@ from distribution import ROOT, Installation, build, plain_environment, run
 
 from conformance.cli.local_server import local_server
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.installs
 
 PACKAGES = ("spec", "conformance", "reference_impl", "load")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from distribution import ROOT, UNREACHABLE, Installation, plain_environment, run
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.installs
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 README_CHECK = "make check"
