@@ -219,6 +219,11 @@ UNDECIDED: dict[str, tuple[str, Probed, type[Exception]]] = {
         Inconclusive,
     ),
     "everything allowed": ("HOOK-08", addresses(networks=["0.0.0.0/0", "::/0"]), NotTested),
+    "no webhooks at all": (
+        "HOOK-08",
+        addresses(link_local=404, private=404, mapped=404, unspecified=404, unique_local=404, decimal=404),
+        NotTested,
+    ),
     "no second message": ("HOOK-09", run(good=(GOOD_1,)), Inconclusive),
     "nothing came to the endpoint that is gone": ("HOOK-10", run(others=(REDIRECTING,)), Inconclusive),
     "messages of other jobs only": ("HOOK-11", run(good=(Message(job="job_9"),)), Inconclusive),
