@@ -10,12 +10,15 @@ from load.report.svg import Line, bars_plot, lines_plot
 
 STYLE = """
 :root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
-table{border-collapse:collapse;margin:.5rem 0 1.5rem;font-variant-numeric:tabular-nums}
+.wide{overflow-x:auto;margin:.5rem 0 1.5rem}table{border-collapse:collapse;font-variant-numeric:tabular-nums}
+body{overflow-wrap:anywhere}td,th{overflow-wrap:normal}
 th,td{padding:.2rem .7rem;text-align:right;border-bottom:1px solid #8884}th:first-child,td:first-child{text-align:left}
 figure{margin:1.2rem 0}figcaption{font-weight:600}figcaption span{font-weight:400;margin-left:1rem}
 figcaption i{display:inline-block;width:.8em;height:.8em;margin-right:.3em;border-radius:2px}
 svg{width:100%;height:auto}svg text{font:11px system-ui,sans-serif;fill:currentColor}.grid{stroke:#8884}
-.bad{color:#dc2626;font-weight:600}.good{color:#059669}.state{padding:.6rem 1rem;border-radius:.4rem;background:#8882}
+.bad{color:light-dark(#a31919,#ff9a92);font-weight:600}.good{color:light-dark(#06603f,#6fdcaa)}
+body{background:light-dark(#fff,#11161d);color:light-dark(#16202c,#e6ebf1)}
+.state{padding:.6rem 1rem;border-radius:.4rem;background:#8882}
 pre{white-space:pre-wrap;background:#8882;padding:.5rem;overflow-wrap:anywhere}dt{font-weight:600}
 """
 STATES = {
@@ -60,9 +63,8 @@ def page(document: dict[str, Any]) -> str:
     ]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
-        f'content="width=device-width"><title>Load on {base}</title><style>{STYLE}</style></head><body>'
-        + "\n".join(parts)
-        + "</body></html>\n"
+        f'content="width=device-width,initial-scale=1"><title>Load on {base}</title><style>{STYLE}</style></head>'
+        "<body><main>" + "\n".join(parts) + "</main></body></html>\n"
     )
 
 
@@ -80,7 +82,7 @@ def _operation(name: str, o: dict[str, Any]) -> str:
         f"{o['goodput']:.2%}, 429 share {o['refused_share']:.2%}, {o['truncated']:,} truncated streams, "
         f"{o['stalls']:,} stalls, tokens in {o['tokens_in_per_second']:,.0f}/s, out "
         f"{o['tokens_out_per_second']:,.0f}/s. Errors: {errors}. {o['coalesced']:,} gaps unknown (coalesced).</p>"
-        f"<table><tr><th>ms</th>{head}<th>count</th></tr>{rows}</table>"
+        + _table(f"Times of {name}", f"<tr><th>ms</th>{head}<th>count</th></tr>{rows}")
     )
 
 
@@ -141,7 +143,8 @@ def _steps(steps: list[dict[str, Any]]) -> str:
         f"<td>{'kept' if s['kept'] else '<span class=bad>beyond the knee</span>'}</td></tr>"
         for s in steps
     )
-    return f"<h2>Steps</h2><table><tr><th>asked</th><th>done</th><th>p95 ms</th><th></th></tr>{rows}</table>"
+    head = "<tr><th>asked</th><th>done</th><th>p95 ms</th><th>knee</th></tr>"
+    return "<h2>Steps</h2>" + _table("Steps", head + rows)
 
 
 def _objectives(objectives: list[dict[str, Any]]) -> str:
@@ -155,7 +158,8 @@ def _objectives(objectives: list[dict[str, Any]]) -> str:
             f"<tr><td>{escape(o['name'])}</td><td>{o['relation']} {o['bound']:g} {escape(o['unit'])}</td>"
             f"<td>{seen}</td><td>{mark}</td></tr>"
         )
-    return f"<table><tr><th>objective</th><th>bound</th><th>seen</th><th></th></tr>{rows}</table>"
+    head = "<tr><th>objective</th><th>bound</th><th>seen</th><th>verdict</th></tr>"
+    return _table("Objectives", head + rows)
 
 
 def _verdicts(document: dict[str, Any]) -> str:
@@ -173,7 +177,7 @@ def _verdicts(document: dict[str, Any]) -> str:
                 if sample.get("excerpt"):
                     rows += f"<pre>{escape(sample['where'])}\n{escape(sample['excerpt'])}</pre>"
         rows += "</td></tr>"
-    return f"<table>{rows}</table>" if rows else "<p>nothing was judged</p>"
+    return _table("Contract under load", rows) if rows else "<p>nothing was judged</p>"
 
 
 def _client(client: dict[str, Any]) -> str:
@@ -197,7 +201,13 @@ def _client(client: dict[str, Any]) -> str:
         ("lost workers", ", ".join(client["lost_workers"]) or "none"),
     ]
     cells = "".join(f"<tr><td>{escape(n)}</td><td>{escape(v)}</td></tr>" for n, v in rows if v)
-    return f"<table>{cells}</table>"
+    return _table("The client itself", cells)
+
+
+def _table(label: str, rows: str) -> str:
+    """A table that scrolls by itself where the page is narrow, also by keyboard."""
+    named = f'role="region" aria-label="{escape(label)}" tabindex="0"'
+    return f'<div class="wide" {named}><table>{rows}</table></div>'
 
 
 def _list(lines: list[str]) -> str:
