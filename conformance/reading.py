@@ -137,3 +137,10 @@ def _of_probe(record: ProbeRecord, readings: tuple[Reading, ...]) -> Iterator[Re
             yield reading
         for role in roles.get(reading.exchange.id, ()):
             yield borrowed(reading, record.name, role)
+
+
+def member_of(value: Any, *names: str) -> Any:
+    """The member below these names of a JSON document, or None."""
+    for name in names:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from conformance.dialects.facts import Fact
-from conformance.reading import Probed, Reading
+from conformance.reading import Probed, Reading, member_of
 from conformance.verdict import Inconclusive, NotTested
 
 OPEN = ("queued", "processing", "requires_action")
@@ -81,10 +80,7 @@ def progress(reading: Reading) -> Fact:
 
 def member(reading: Reading, *path: str) -> Any:
     """A member of the answer's JSON, or None."""
-    value: Any = reading.body
-    for name in path:
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return value
+    return member_of(reading.body, *path)
 
 
 def retry_after(reading: Reading) -> bool:

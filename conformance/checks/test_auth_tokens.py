@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from conformance.checks.challenges import bearer
 from conformance.checks.refusals import brief, decisive
-from conformance.reading import Probed, Reading
+from conformance.reading import Probed, Reading, member_of
 from conformance.registry import check
 from conformance.verdict import Inconclusive, NotTested, expect
 
@@ -57,9 +56,7 @@ def test_an_expired_token_is_refused(token_expiry: Probed) -> str:
 def test_the_leeway_for_clocks_is_stated(self_description: Probed) -> str:
     """GET /capabilities says how far clocks may differ: at most 60 seconds."""
     reading = decisive(self_description["public:capabilities"])
-    found: Any = reading.body
-    for name in ("capabilities", "auth", "jwt", "leeway_seconds"):
-        found = found.get(name) if isinstance(found, dict) else None
+    found = member_of(reading.body, "capabilities", "auth", "jwt", "leeway_seconds")
     stated = isinstance(found, int | float) and not isinstance(found, bool)
     expect(
         stated and 0 <= found <= MOST_LEEWAY,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from conformance.checks.sameness import error_status
-from conformance.reading import Probed, Reading
+from conformance.reading import Probed, Reading, member_of
 from conformance.registry import check
 from conformance.verdict import NotTested, expect
 
@@ -56,7 +56,5 @@ def test_listed_scenarios_are_accepted(sandbox: Probed, exchanges: tuple[Reading
 
 
 def _listed(reading: Reading) -> list[object]:
-    body: object = reading.body
-    for name in ("capabilities", "sandbox", "scenarios"):
-        body = body.get(name) if isinstance(body, dict) else None
+    body = member_of(reading.body, "capabilities", "sandbox", "scenarios")
     return list(body) if isinstance(body, list) else []

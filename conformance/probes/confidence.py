@@ -13,7 +13,7 @@ from conformance.probes.labelled_texts import (
     SPACED,
     SPACED_TWIN,
 )
-from conformance.reading import Reading
+from conformance.reading import Reading, member_of
 from conformance.registry import probe
 from conformance.session import ProbeSkipped, Session
 
@@ -112,14 +112,10 @@ def _is_settled(session: Session) -> bool:
 
 
 def _declared_error(reading: Reading) -> object:
-    found: object = reading.body
-    for name in ("metadata", "confidence", "ece"):
-        found = found.get(name) if isinstance(found, dict) else None
-    return found
+    return member_of(reading.body, "metadata", "confidence", "ece")
 
 
 def categories_of(body: object) -> frozenset[str]:
     """The categories that a capabilities document publishes; none if it is another document."""
-    for name in ("capabilities", "confidence", "categories"):
-        body = body.get(name) if isinstance(body, dict) else None
+    body = member_of(body, "capabilities", "confidence", "categories")
     return frozenset(str(c) for c in body) if isinstance(body, list) else frozenset()

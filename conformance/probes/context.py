@@ -6,7 +6,7 @@ import asyncio
 from datetime import datetime
 from typing import Any
 
-from conformance.reading import Reading
+from conformance.reading import Reading, member_of
 from conformance.registry import probe
 from conformance.session import ProbeSkipped, Session
 
@@ -127,9 +127,7 @@ async def _strategies(session: Session) -> list[Any] | None:
     """What the target does with an overfull conversation, by its own word; None if it has none."""
     if "capabilities" not in session.dialect.operations:
         return None
-    found: Any = (await session.capabilities()).body
-    for name in ("capabilities", "context", "strategies"):
-        found = found.get(name) if isinstance(found, dict) else None
+    found = member_of((await session.capabilities()).body, "capabilities", "context", "strategies")
     return found if isinstance(found, list) else None
 
 

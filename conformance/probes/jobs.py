@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 from uuid import uuid4
 
-from conformance.reading import Reading
+from conformance.reading import Reading, member_of
 from conformance.registry import probe
 from conformance.session import ProbeSkipped, Session
 
@@ -215,9 +215,7 @@ async def _cancel_seconds(session: Session) -> float:
     """How long a cancelled job may take to stop, by the target's own word, else ``USUAL_CANCEL``."""
     if "capabilities" not in session.dialect.operations:
         return USUAL_CANCEL
-    found: Any = (await session.capabilities()).body
-    for name in ("capabilities", "jobs", "cancel_seconds"):
-        found = found.get(name) if isinstance(found, dict) else None
+    found = member_of((await session.capabilities()).body, "capabilities", "jobs", "cancel_seconds")
     return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else USUAL_CANCEL
 
 

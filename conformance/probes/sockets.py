@@ -9,6 +9,7 @@ from typing import Any
 
 from conformance.probes.shared import unicode_stream
 from conformance.probes.streaming import counting, slowed
+from conformance.reading import member_of
 from conformance.registry import probe
 from conformance.session import Session
 from conformance.wire.websocket import Conversation
@@ -163,8 +164,7 @@ def has_pong(talk: Conversation) -> bool:
 
 def socket_capability(body: object) -> Mapping[str, Any]:
     """`capabilities.websocket` of a capabilities document."""
-    for name in ("capabilities", "websocket"):
-        body = body.get(name) if isinstance(body, dict) else None
+    body = member_of(body, "capabilities", "websocket")
     return body if isinstance(body, dict) else {}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from conformance.probes.shared import POSTED, unicode_stream
-from conformance.reading import Reading
+from conformance.reading import Reading, member_of
 from conformance.registry import probe
 from conformance.session import HangUp, ProbeSkipped, Session
 
@@ -178,9 +178,7 @@ def slowed(session: Session, delay_ms: int) -> Mapping[str, Any]:
 
 def keep_alive_of(capabilities: Reading) -> float:
     """Seconds of silence after which the target says that it sends a keep-alive."""
-    found: Any = capabilities.body
-    for name in ("capabilities", "streaming", "keep_alive_seconds"):
-        found = found.get(name) if isinstance(found, dict) else None
+    found = member_of(capabilities.body, "capabilities", "streaming", "keep_alive_seconds")
     return float(found) if isinstance(found, int | float) and found > 0 else DEFAULT_KEEP_ALIVE
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from typing import Any
 
 from conformance.probes.jwt_forging import altered, confused, parts, unsigned
 from conformance.probes.oauth_calls import TOKENS, ask, own, published_key, token_of, use
 from conformance.probes.shared import SHORT_CHAT
+from conformance.reading import member_of
 from conformance.registry import probe
 from conformance.session import ProbeSkipped, Session
 
@@ -134,8 +134,6 @@ async def resource_metadata(session: Session) -> None:
 async def _stated_leeway(session: Session) -> float | None:
     if "capabilities" not in session.dialect.operations:
         return None
-    found: Any = (await session.capabilities()).body
-    for name in ("capabilities", "auth", "jwt", "leeway_seconds"):
-        found = found.get(name) if isinstance(found, dict) else None
+    found = member_of((await session.capabilities()).body, "capabilities", "auth", "jwt", "leeway_seconds")
     stated = isinstance(found, int | float) and not isinstance(found, bool) and 0 <= found <= MOST_LEEWAY
     return float(found) if stated else None
