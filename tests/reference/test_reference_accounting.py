@@ -108,15 +108,17 @@ def test_an_open_socket_holds_no_slot_and_an_answer_on_it_does(reference: Refere
         for name in ("one", "two", "three"):
             ask(socket, "Repeat exactly: a b c d e f", message_id=name, model="atlas-mini", **SLOW)
         events = [e for _ in range(3) for e in answer(socket)]
-        endings = {e["reply_to"]: e for e in events if e["type"] in ("done", "error")}
-        assert {name: e["type"] for name, e in endings.items()} == {
-            "one": "done",
-            "two": "done",
-            "three": "error",
-        }
-        assert endings["three"]["error"]["details"]["policy"] == "concurrent"
-        ask(socket, "Repeat exactly: a", model="atlas-mini")
-        assert answer(socket)[-1]["type"] == "done"
+        # Which of them is one too many, only a single process decides by their order.
+        endings = [e for e in events if e["type"] in ("done", "error")]
+        assert sorted(e["type"] for e in endings) == ["done", "done", "error"]
+        (refused,) = [e for e in endings if e["type"] == "error"]
+        assert refused["error"]["details"]["policy"] == "concurrent"
+        for _ in range(50):  # where slots are shared, one comes back a moment after the answer
+            ask(socket, "Repeat exactly: a", model="atlas-mini")
+            if answer(socket)[-1]["type"] == "done":
+                break
+        else:
+            pytest.fail("no slot came back")
 
 
 def test_a_session_goes_on_over_a_socket(reference: ReferenceServer, client: httpx.Client) -> None:
