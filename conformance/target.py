@@ -267,7 +267,7 @@ def client_certificate(certificate: str | None, key: str | None) -> ClientCertif
     except OSError as problem:
         reason = getattr(problem, "reason", None) or problem.strerror or "not readable"
         raise TargetError(
-            f"--client-cert {certificate} and --client-cert-key {key} cannot be used: {reason}; "
+            f"the client certificate {certificate} with the key {key} cannot be used: {reason}; "
             "give a PEM certificate and its private key"
         ) from None
     return ClientCertificate(certificate, key)

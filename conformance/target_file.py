@@ -25,7 +25,7 @@ from referencing.jsonschema import DRAFT202012
 
 from conformance.budget import Budget, Price
 from conformance.dialects.schema import dialect_schema, problem_in
-from conformance.target import ClientCertificate, Declared, Limits, Target, TargetError
+from conformance.target import ClientCertificate, Declared, Limits, Target, TargetError, client_certificate
 
 FILE = "aiconform.toml"
 COMMAND_SECONDS = 30.0
@@ -177,11 +177,7 @@ def dialect_name(file: TargetFile, name: str) -> str:
 def _certificate(file: TargetFile, entry: Mapping[str, Any]) -> ClientCertificate | None:
     """The client's certificate; its key may be in the same file."""
     certificate = _file(file, entry, "client_certificate")
-    return (
-        ClientCertificate(certificate, _file(file, entry, "client_key") or certificate)
-        if certificate
-        else None
-    )
+    return client_certificate(certificate, _file(file, entry, "client_key") or certificate)
 
 
 def _file(file: TargetFile, entry: Mapping[str, Any], key: str) -> str | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -44,9 +46,16 @@ url = "http://127.0.0.1:8000/api/v1"
 """
 
 
+@cache
+def pem() -> str:
+    """A private key and its certificate."""
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=a -days 2 -keyout -"
+    return subprocess.run(command.split(), check=True, capture_output=True, text=True).stdout
+
+
 def written(folder: Path, text: str = WHOLE) -> Path:
-    for name in ("ca.pem", "client.pem"):
-        (folder / name).write_text("")
+    (folder / "ca.pem").write_text("")
+    (folder / "client.pem").write_text(pem())
     path = folder / "aiconform.toml"
     path.write_text(text)
     return path
@@ -75,6 +84,13 @@ def test_everything_about_a_target(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     told = json.dumps(target.public()) + repr(target)
     assert "sk-secret" not in told
     assert "gate-secret" not in told
+
+
+def test_a_certificate_that_is_none_is_one_line(tmp_path: Path) -> None:
+    file = read_targets(written(tmp_path, "[targets.a]\nurl = 'http://x'\nclient_certificate = 'client.pem'"))
+    (tmp_path / "client.pem").write_text("no certificate")
+    with pytest.raises(TargetError, match=r"client\.pem cannot be used: .*; give a PEM certificate"):
+        target_of(file, "a", "contract")
 
 
 WRONG = [
