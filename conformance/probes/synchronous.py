@@ -3,44 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from conformance.probes.errors import provoke
-from conformance.reading import Reading
 from conformance.registry import probe
 from conformance.session import Session
 
-OUTPUT_LIMIT = 16
-"""Tokens; far less than an answer to :data:`LONG_PROMPT` needs, and as few as any model has to take."""
+OUTPUT_LIMIT = 5
+"""Tokens; far less than an answer to :data:`COUNTING` needs."""
 
-LONG_PROMPT = (
-    "The harbour was quiet that morning, and nobody spoke. " * 33
-    + "Count from one to one hundred in words, without any introduction."
-)
-"""Three hundred words, so that it also shows that a longer input counts more tokens."""
+COUNTING = "Count from one to one hundred in words, without any introduction."
+LONG_INPUT = "Answer with one word. " + "The harbour was quiet that morning, and nobody spoke. " * 33
+"""Three hundred words."""
 
 DEGENERATE = {"empty": "", "blank": " \t\n ", "one_char": "a"}
 
 
-@probe(calls=1, operations=("chat",), tokens=400, shares=("chat:long",))
+@probe(calls=2, operations=("chat",), tokens=80)
 async def output_limit(session: Session) -> None:
     """A long answer cut short by the output limit, once plain and once streamed."""
-    calls = [long_input(session, "plain")]
+    asked: dict[str, Any] = {"prompt": COUNTING, "max_output_tokens": OUTPUT_LIMIT}
+    calls = [session.call("chat", "plain", **asked)]
     if "chat_stream" in session.dialect.operations:
-        calls.append(
-            session.call("chat_stream", "streamed", prompt=LONG_PROMPT, max_output_tokens=OUTPUT_LIMIT)
-        )
+        calls.append(session.call("chat_stream", "streamed", **asked))
     await asyncio.gather(*calls)
 
 
-@probe(calls=0, operations=("chat",), tokens=400, shares=("chat:long",))
+@probe(calls=1, operations=("chat",), tokens=400)
 async def longer_input(session: Session) -> None:
     """A prompt of three hundred words, for a short answer."""
-    await long_input(session, "long")
-
-
-async def long_input(session: Session, role: str) -> Reading:
-    """A long prompt that asks for more than the output limit; the answer is shared."""
-    return await session.shared("chat", role, prompt=LONG_PROMPT, max_output_tokens=OUTPUT_LIMIT)
+    await session.call("chat", "long", prompt=LONG_INPUT, max_output_tokens=16)
 
 
 @probe(calls=6, operations=("chat",), tokens=150, vendor_calls=len(DEGENERATE))

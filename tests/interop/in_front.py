@@ -46,7 +46,7 @@ FRONTS = (
     Front("llmock-truncate", (*LLMOCK, "--upstream-context-window", "8192"), ("--only", "SSE-04,SSE-34,ERR-01")),
     Front(
         "transformers",
-        ("--upstream-context-window", "512"),
+        ("--upstream-model", "tiny", "--upstream-context-window", "512"),
         ("--concurrency", "2", "--only", PROMISES),
     ),
 )  # fmt: skip
