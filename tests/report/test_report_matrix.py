@@ -59,12 +59,13 @@ def test_every_cell_says_what_its_verdicts_say() -> None:
 def test_every_link_of_the_page_leads_somewhere(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     page = tmp_path / "sub" / "matrix.html"
-    page.write_text(render_matrix_html(matrix_of(REPORTS, page.parent)), "utf-8")
+    matrix = matrix_of(REPORTS, page.parent)
+    page.write_text(render_matrix_html(matrix), "utf-8")
     links = Links()
     links.feed(page.read_text("utf-8"))
     assert len(links.ids) == len(set(links.ids))
     cells = [t for t in links.targets if t.startswith("#")]
-    assert len(cells) == len(REPORTS) * 13
+    assert len(cells) == len(REPORTS) * len(matrix.rows)
     for target in links.targets:
         if target.startswith("#"):
             assert target[1:] in links.ids
@@ -82,7 +83,7 @@ def test_every_link_of_the_markdown_leads_somewhere() -> None:
 def test_the_evidence_of_a_failure_is_named() -> None:
     text = render_matrix_markdown(matrix_of(REPORTS, RESULTS))
     assert re.search(
-        r"- FAIL \[CON-14\]\(litellm\.json\) .* Seen at `x0019 header Content-Type`: `500, text/plain`", text
+        r"- FAIL \[CON-14\]\(litellm\.json\) .* Seen at `x\d{4} header Content-Type`: `500, text/plain`", text
     )
 
 
