@@ -17,19 +17,21 @@ _HOST = re.compile(r"[A-Za-z0-9.-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 class RequestHeaders:
     """Request headers by lower-case name; a repeated header keeps every value, in order."""
 
+    __slots__ = ("_values",)
+
     def __init__(self, raw: Iterable[tuple[bytes, bytes]]) -> None:
-        self._values: dict[bytes, list[bytes]] = {}
+        self._values: dict[str, list[str]] = {}
         for name, value in raw:
-            self._values.setdefault(name.lower(), []).append(value)
+            self._values.setdefault(name.lower().decode("latin-1"), []).append(value.decode("latin-1"))
 
     def get(self, name: str) -> str | None:
         """The first value, or None."""
-        values = self._values.get(name.encode("latin-1"))
-        return values[0].decode("latin-1") if values else None
+        values = self._values.get(name)
+        return values[0] if values else None
 
     def all(self, name: str) -> list[str]:
         """Every value of a repeated header."""
-        return [value.decode("latin-1") for value in self._values.get(name.encode("latin-1"), ())]
+        return self._values.get(name, [])
 
 
 @dataclass(frozen=True)

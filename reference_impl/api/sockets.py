@@ -12,6 +12,7 @@ from reference_impl.exchange import Exchange
 from reference_impl.http.dispatch import Handler
 from reference_impl.http.entry import Entry
 from reference_impl.http.schema import MessageCheck
+from reference_impl.http.security import admit
 from reference_impl.http.sockets import (
     SERVER_ERROR,
     Closed,
@@ -20,7 +21,6 @@ from reference_impl.http.sockets import (
     as_request,
     refuse,
 )
-from reference_impl.http.wiring import admit
 from reference_impl.outages import OutageError
 from reference_impl.policies.errors import ContractError, unavailable
 from reference_impl.policies.sockets import SUBPROTOCOL

@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from operator import mul
 
 from reference_impl.engine.base import Calibration, Candidate
 from reference_impl.engine.features import stems
@@ -49,19 +50,20 @@ def shipped_parameters() -> Parameters:
 def probabilities(parameters: Parameters, text: str) -> dict[str, float]:
     """The share of each category; they add up to 1. Without a known word, what the intercepts say."""
     counted = Counter(stem for stem in stems(text) if stem in parameters.weights)
-    known = [(n, parameters.weights[stem]) for stem, n in counted.items()]
-    norm = math.hypot(*(n * weights[0] for n, weights in known)) or 1.0
-    scores = list(parameters.intercepts)
-    for n, (frequency, *coefficients) in known:
-        share = n * frequency / norm
+    scores: Sequence[float] = parameters.intercepts
+    if counted:
+        frequencies, *coefficients = zip(*(parameters.weights[stem] for stem in counted), strict=True)
+        terms = list(map(mul, counted.values(), frequencies))
+        norm = math.hypot(*terms)
+        shares = [term / norm for term in terms]
         scores = [
-            score + share * coefficient for score, coefficient in zip(scores, coefficients, strict=True)
+            sum(map(mul, shares, column), intercept)
+            for intercept, column in zip(scores, coefficients, strict=True)
         ]
-    scores = [parameters.temperature * score for score in scores]
     top = max(scores)
-    shares = [math.exp(score - top) for score in scores]
-    total = math.fsum(shares)
-    return {c: share / total for c, share in zip(parameters.categories, shares, strict=True)}
+    odds = [math.exp(parameters.temperature * (score - top)) for score in scores]
+    total = math.fsum(odds)
+    return {c: share / total for c, share in zip(parameters.categories, odds, strict=True)}
 
 
 class TrainedClassifier:

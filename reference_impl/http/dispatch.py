@@ -25,7 +25,9 @@ class _Call:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handlers get `exchange`, `payload`, and path and query parameters."""
-        available = {**scope["extensions"][CONTEXT], **scope.get("path_params", {})}
+        available = scope["extensions"][CONTEXT]
+        if in_path := scope.get("path_params"):
+            available = {**available, **in_path}
         response = await self._handler(**{name: available[name] for name in self._wanted})
         await response(scope, receive, send)
 

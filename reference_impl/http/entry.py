@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from reference_impl.exchange import Exchange, RequestHeaders, certificate_of, origin_of
 from reference_impl.http.dispatch import CONTEXT
-from reference_impl.http.wiring import admit
+from reference_impl.http.security import admit
 from reference_impl.outages import OutageError
 from reference_impl.policies import Policies
 from reference_impl.policies.errors import ContractError, unavailable

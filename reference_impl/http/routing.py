@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from connexion.middleware.abstract import ROUTING_CONTEXT
-from connexion.middleware.routing import RoutingMiddleware
+from connexion.middleware.routing import RoutingMiddleware, RoutingOperation
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from reference_impl.http.linking import made_by
 
 
 class StrictRouting(RoutingMiddleware):
@@ -19,7 +20,7 @@ class StrictRouting(RoutingMiddleware):
     def __init__(self, app: ASGIApp) -> None:
         super().__init__(app)
         self.router.redirect_slashes = False
-        self._literal: dict[tuple[str, str], dict[str, Any]] = {}
+        self._literal: dict[tuple[str, str], ASGIApp] = {}
 
     def add_api(self, *args: Any, **kwargs: Any) -> None:
         """Add the routes of one document."""
@@ -28,20 +29,21 @@ class StrictRouting(RoutingMiddleware):
         assert isinstance(mount, Mount)
         mounted: Any = mount.app
         mounted.redirect_slashes = False
+        middleware: Any = self.app
         for route in mounted.routes:
-            if isinstance(route, Route) and not route.param_convertors:
-                endpoint: Any = route.endpoint
-                context = {"api_base_path": mount.path, "operation_id": endpoint.operation_id}
-                self._literal |= {
-                    (method, mount.path + route.path): context for method in route.methods or ()
-                }
+            if isinstance(route, Route):
+                routed: Any = route.endpoint
+                assert isinstance(routed, RoutingOperation)
+                routed.next_app = made_by(middleware, mount.path, routed.operation_id)
+                if not route.param_convertors:
+                    self._literal |= {
+                        (method, mount.path + route.path): routed.next_app for method in route.methods or ()
+                    }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Put the operation into the scope and go on."""
+        """Go on with what is to be done for the operation."""
         known = self._literal.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
         if known is None:
             await super().__call__(scope, receive, send)
-            return
-        scope["extensions"][ROUTING_CONTEXT] = dict(known)
-        scope.setdefault("path_params", {})
-        await self.app(scope, receive, send)
+        else:
+            await known(scope, receive, send)

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from reference_impl.exchange import Exchange
 from reference_impl.http.body import read_body, refuse_oversize
 from reference_impl.http.dispatch import CONTEXT
+from reference_impl.http.linking import following
 from reference_impl.http.schema import Operation, check_body, check_query
 from reference_impl.policies import Policies
 from reference_impl.policies.errors import ContractError
@@ -97,7 +98,8 @@ def validation(operations: Mapping[str, Operation], policies: Policies, max_body
             self.add_paths()
 
         def make_operation(self, operation: AbstractOperation) -> _Validated:
-            return _Validated(self.next_app, operations[operation.operation_id], policies, max_body)
+            compiled = operations[operation.operation_id]
+            return _Validated(following(self, operation), compiled, policies, max_body)
 
     class Validation(RoutedMiddleware[Api]):
         api_cls = Api

@@ -35,6 +35,7 @@ from reference_impl.settings import BASE_PATH, Settings
 from reference_impl.store.codes import Codes, Grant
 
 AUTHORIZE, TOKEN, JWKS = "/oauth/authorize", "/oauth/token", "/oauth/jwks"
+_PATHS = frozenset((SERVER_METADATA, f"{RESOURCE_METADATA}{BASE_PATH}", JWKS, TOKEN, AUTHORIZE))
 _LARGEST_FORM = 16_384
 _ONCE = ("client_credentials", "authorization_code")
 
@@ -52,7 +53,7 @@ class AuthorizationServer:
 
     def serves(self, path: str) -> bool:
         """Whether a path is one of this server's."""
-        return path in self._routes()
+        return path in _PATHS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""

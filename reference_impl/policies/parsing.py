@@ -34,7 +34,7 @@ class StrictJson:
             raise _invalid("It is not UTF-8.", valid, len(valid)) from None
         try:
             value = _DECODER.decode(text)
-            if _SURROGATE_ESCAPE.search(text):
+            if "\\u" in text and _SURROGATE_ESCAPE.search(text):
                 # Escaped pairs are one character by now; what is left of the surrogate range stands alone.
                 json.dumps(value, ensure_ascii=False).encode("utf-8")
         except json.JSONDecodeError as problem:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import random
 import re
-import secrets
 from typing import Protocol
 
 from reference_impl.exchange import Exchange, RequestHeaders, Trace
@@ -11,6 +12,10 @@ from reference_impl.exchange import Exchange, RequestHeaders, Trace
 # W3C Trace Context section 3.2: version, trace-id, parent-id, flags, all lower-case hex.
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?")
 _CLIENT_ID = re.compile(r"[\x20-\x7e]{1,512}")
+# Ids have to be unique, not secret: OpenTelemetry makes them like this too, and the system need not be asked.
+_RANDOM = random.Random()  # noqa: S311
+if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
+    os.register_at_fork(after_in_child=_RANDOM.seed)
 
 
 class Tracing(Protocol):
@@ -38,16 +43,16 @@ class W3CTracing:
 
     def request_id(self) -> str:
         """A new id with 128 random bits."""
-        return f"req_{secrets.token_hex(16)}"
+        return f"req_{_hex(16)}"
 
     def trace(self, headers: RequestHeaders) -> Trace:
         """The trace of this request, with a span of our own."""
         values = headers.all("traceparent")
         trace_id = parse_traceparent(values[0]) if len(values) == 1 else None
         if trace_id is None:
-            return Trace(secrets.token_hex(16), secrets.token_hex(8))
+            return Trace(_hex(16), _hex(8))
         _, _, parent_id, flags = values[0].strip(" \t").split("-")[:4]
-        return Trace(trace_id, secrets.token_hex(8), parent_id, sampled=bool(int(flags, 16) & 1))
+        return Trace(trace_id, _hex(8), parent_id, sampled=bool(int(flags, 16) & 1))
 
     def client_request_id(self, headers: RequestHeaders) -> str | None:
         """`X-Client-Request-Id` when it is 1 to 512 printable ASCII characters."""
@@ -64,6 +69,10 @@ class W3CTracing:
         if exchange.client_request_id is not None:
             result.append((b"x-client-request-id", exchange.client_request_id.encode()))
         return result
+
+
+def _hex(octets: int) -> str:
+    return _RANDOM.randbytes(octets).hex()
 
 
 def parse_traceparent(value: str) -> str | None:
