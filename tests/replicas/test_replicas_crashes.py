@@ -157,7 +157,7 @@ def die_everywhere(nursery: Nursery, prepare: Callable[[str], None], ask: Ask, l
     return deaths
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database of each kind."""
     if request.param == "sqlite":
