@@ -42,6 +42,7 @@ from reference_impl.policies import Policies, default_policies
 from reference_impl.policies.auth import BearerCredentials
 from reference_impl.services import Services
 from reference_impl.settings import Settings
+from reference_impl.store.agent_calls import AgentCalls
 from reference_impl.store.agent_runs import AgentRuns
 from reference_impl.store.codes import Codes
 from reference_impl.store.database import Database
@@ -158,6 +159,7 @@ def create_app(
         webhooks=Webhooks(database),
         outbox=outbox,
         agent_runs=AgentRuns(database),
+        agent_calls=AgentCalls(database),
         entries=Entries(database),
         sessions=Sessions(database),
         usage=UsageLog(database, settings.usage_retention_s),

@@ -17,6 +17,11 @@ class Recording:
         self._closed = False
         self._changed = asyncio.Event()
 
+    @property
+    def content(self) -> bytes:
+        """Everything so far."""
+        return b"".join(self._blocks)
+
     def append(self, block: bytes) -> None:
         """Add a block and wake the readers."""
         self._blocks.append(block)

@@ -11,6 +11,7 @@ from reference_impl.engine.base import Classifier, Engine
 from reference_impl.policies import Policies
 from reference_impl.runs import Recording, Runs
 from reference_impl.settings import Settings
+from reference_impl.store.agent_calls import AgentCalls
 from reference_impl.store.agent_runs import AgentRuns
 from reference_impl.store.database import Database
 from reference_impl.store.entries import Entries
@@ -40,6 +41,7 @@ class Services:
     webhooks: Webhooks
     outbox: Outbox
     agent_runs: AgentRuns
+    agent_calls: AgentCalls
     entries: Entries
     sessions: Sessions
     usage: UsageLog

@@ -185,6 +185,32 @@ def test_a_failing_tool_is_424_and_says_what_it_left_behind(provoked_errors: Pro
     return f"424, tool {details['tool']}"
 
 
+@check("ERR-24")
+def test_an_outage_is_503_of_its_own_code(provoked_errors: Probed) -> str:
+    """503 SERVICE_UNAVAILABLE, retryable, with Retry-After: neither a defect nor the caller's fault."""
+    reading = provoked_errors["unavailable"]
+    if reading.status in (429, 529) or reading.error.code == "MODEL_OVERLOADED":
+        raise Inconclusive(f"answered {reading.status} {reading.error.code}, which may be true as well")
+    expect(
+        reading.status == 503 and reading.error.code == "SERVICE_UNAVAILABLE",
+        expected="503 SERVICE_UNAVAILABLE",
+        seen=f"{reading.status} {reading.error.code or ''}".strip(),
+        at=reading,
+        where="/error/code",
+    )
+    retryable = reading.error.retryable
+    expect(
+        retryable.value is True,
+        expected="retryable true",
+        seen=str(retryable.value),
+        at=reading,
+        where=retryable.where or "/error/retryable",
+    )
+    wait = reading.header("Retry-After")
+    expect(wait, expected="Retry-After on the 503", seen="none", at=reading, where="header Retry-After")
+    return f"503 with Retry-After: {wait}"
+
+
 def _sizes(reading: Reading) -> tuple[int, int]:
     size, limit = (reading.error.details.get(n) for n in ("input_tokens", "max_tokens"))
     _expect(reading, "input_tokens", size, _is_count(size), "the prompt's size as an integer")

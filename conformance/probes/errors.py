@@ -14,7 +14,9 @@ UNKNOWN_MODEL = "aiconform-no-such-model"
 LARGEST_WINDOW = 16_384
 """Tokens. Overflowing a larger window costs the tester too much to do it unasked."""
 
-PROVOKED = ("content_filter_input", "content_filter_output", "model_timeout", "overloaded", "tool_failure")
+PROVOKED = (
+    "content_filter_input", "content_filter_output", "model_timeout", "overloaded", "tool_failure", "unavailable",
+)  # fmt: skip
 RETRYABLE = ("model_timeout", "overloaded")
 """Of those, what clients send again; the answers are shared."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from reference_impl.api.once import REPLAYED, claim, holding
+from reference_impl.api.once import REPLAYED, claim, holding, together
 from reference_impl.api.prompts import scenario
 from reference_impl.engine.job_sandbox import deadline_s, retention_s
 from reference_impl.engine.models import Model
@@ -62,8 +62,8 @@ async def _add(
     settings, wanted = services.settings, scenario(payload)
     job_id = f"job_{secrets.token_hex(16)}"
     asked = {name: value for name, value in payload.items() if name != "idempotency_key"}
-    # One transaction, or a crash in between would leave a job whose key executes again.
-    async with services.database.transaction():
+
+    async def keep() -> StoredAnswer:
         job = await services.jobs.add(
             job_id,
             kind,
@@ -74,10 +74,9 @@ async def _add(
         )
         extra = {} if ticket is None else {"idempotency": ticket.metadata}
         content = services.policies.jobs.body(job, job_metadata(services, job, **extra))
-        answer = StoredAnswer(202, JSON, encode(content), exchange.link(f"/jobs/{job_id}"))
-        if ticket is not None:
-            await services.policies.idempotency.complete(services.ledger, ticket, answer)
-    return answer
+        return StoredAnswer(202, JSON, encode(content), exchange.link(f"/jobs/{job_id}"))
+
+    return (await together(services, ticket, keep)).answer
 
 
 def _answer(answer: StoredAnswer, headers: Mapping[str, str]) -> Response:

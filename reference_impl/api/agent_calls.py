@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from reference_impl.engine.base import Scenario, Seen, ToolFailedError, Wish
 from reference_impl.exchange import Exchange
@@ -113,8 +113,25 @@ def failed(
     return replace(record, status=status, error=error)
 
 
+class Diary(Protocol):
+    """Where calls that act are written down (`agent_journal.py`)."""
+
+    @property
+    def run_id(self) -> str:
+        """The run that they are made for."""
+        ...
+
+    async def begin(self, call: CallRecord) -> None:
+        """It acts from now on, as far as anybody knows. What cannot be written down must not be begun."""
+        ...
+
+    async def end(self, call: CallRecord) -> None:
+        """What became of it."""
+        ...
+
+
 async def perform(
-    services: Services, exchange: Exchange, run_id: str, record: CallRecord, scenario: Scenario | None
+    services: Services, exchange: Exchange, diary: Diary, record: CallRecord, scenario: Scenario | None
 ) -> CallRecord:
     """Authorize and run a call. Raises `ToolFailedError` for a failure after which nobody may go on."""
     tool = TOOLS[record.name]
@@ -122,13 +139,18 @@ async def perform(
         services.policies.tools.authorize(exchange, tool)
     except ContractError as refusal:
         return failed(record, refusal.code, refusal.message, status="denied")
-    context = ToolContext(exchange.caller.name, run_id, record.id, services.entries)
+    context = ToolContext(exchange.caller.name, diary.run_id, record.id, services.entries)
+    if tool.acts:
+        await diary.begin(record)
     began, clock = timestamp(time.time()), time.perf_counter()
     try:
         result = await _disturbed(services, tool, context, record, scenario)
     except ToolError as problem:
         record = failed(record, "EXECUTION_FAILED", problem.message, retryable=problem.retryable)
-    except ToolFailedError:
+    except ToolFailedError as failure:
+        if tool.acts:
+            broken = failed(record, "EXECUTION_FAILED", "The tool failed after it was started.")
+            await diary.end(replace(broken, side_effects=failure.side_effects))
         raise
     except Exception as problem:
         # A bug in a tool: the model may go on without a tool that only reads, and without no other.
@@ -141,13 +163,16 @@ async def perform(
         record = replace(
             record, status="succeeded", result=result.value, sources=result.sources, side_effects=side_effects
         )
-    return replace(
+    record = replace(
         record,
         span_id=secrets.token_hex(8),
         started_at=began,
         finished_at=timestamp(time.time()),
         latency_ms=round((time.perf_counter() - clock) * 1000),
     )
+    if tool.acts:
+        await diary.end(record)
+    return record
 
 
 async def _disturbed(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass, field, replace
 from typing import Any
 
-from reference_impl.api.agent_calls import CallRecord, examined, failed, perform, restored
+from reference_impl.api.agent_calls import CallRecord, Diary, examined, failed, perform, restored
 from reference_impl.engine.base import (
     Asked,
     Message,
@@ -86,21 +87,22 @@ def agent_from(state: dict[str, Any]) -> Agent:
     )
 
 
-def broken(agent: Agent) -> Agent:
-    """A run that a tool has ended: what waited may have acted, as far as anybody knows."""
-    calls = tuple(
-        replace(
-            failed(call, "EXECUTION_FAILED", "The run ended while this call was under way."),
-            side_effects="possible" if TOOLS[call.name].acts else "none",
-        )
-        if call.status == "pending_approval"
-        else call
-        for call in agent.calls
-    )
-    return replace(agent, calls=calls, finish_reason="error")
+def broken(agent: Agent, begun: Sequence[CallRecord]) -> Agent:
+    """A run that has ended on the way. `begun` are the calls that have acted, or may have; no other has."""
+    acted = {call.id: call for call in begun}
+
+    def known(call: CallRecord) -> CallRecord:
+        if call.id in acted:
+            return acted.pop(call.id)
+        if call.status != "pending_approval":
+            return call
+        return failed(call, "EXECUTION_FAILED", "The run ended before this call was begun.")
+
+    calls = tuple(known(call) for call in agent.calls)
+    return replace(agent, calls=(*calls, *acted.values()), finish_reason="error")
 
 
-async def advance(services: Services, exchange: Exchange, agent: Agent) -> Agent:
+async def advance(services: Services, exchange: Exchange, agent: Agent, diary: Diary) -> Agent:
     """Go on until the model has finished, a limit is reached, or a person is needed."""
     planner = _planner(services)
     while True:
@@ -114,16 +116,18 @@ async def advance(services: Services, exchange: Exchange, agent: Agent) -> Agent
         agent = _wished(services, agent, step)
         if agent.finish_reason is not None:
             return agent
-        agent = await _run_those(services, exchange, agent, approved=None)
+        agent = await _run_those(services, exchange, agent, diary, approved=None)
         if agent.pending:
             return replace(agent, finish_reason=WAITING)
 
 
-async def decided(services: Services, exchange: Exchange, agent: Agent, approved: frozenset[str]) -> Agent:
+async def decided(
+    services: Services, exchange: Exchange, agent: Agent, diary: Diary, approved: frozenset[str]
+) -> Agent:
     """Go on after a person has decided over every pending call."""
     agent = replace(agent, finish_reason=None)
-    agent = await _run_those(services, exchange, agent, approved)
-    return await advance(services, exchange, agent)
+    agent = await _run_those(services, exchange, agent, diary, approved)
+    return await advance(services, exchange, agent, diary)
 
 
 def _planner(services: Services) -> Planner:
@@ -192,7 +196,7 @@ def _after(agent: Agent, told: TokenCounts | None, read: int, written: int) -> U
 
 
 async def _run_those(
-    services: Services, exchange: Exchange, agent: Agent, approved: frozenset[str] | None
+    services: Services, exchange: Exchange, agent: Agent, diary: Diary, approved: frozenset[str] | None
 ) -> Agent:
     """Run the calls that may run, those of one step side by side. `approved` None: nobody was asked yet."""
 
@@ -204,7 +208,7 @@ async def _run_those(
             return _refused(services, exchange, call)
         if approved is not None and call.id not in approved:
             return failed(call, "APPROVAL_DENIED", "The caller did not approve this call.", status="denied")
-        return await perform(services, exchange, agent.id, call, agent.scenario)
+        return await perform(services, exchange, diary, call, agent.scenario)
 
     done = await asyncio.gather(*(one(call) for call in agent.calls), return_exceptions=True)
     for outcome in done:

@@ -11,10 +11,12 @@ from typing import Any
 from starlette.responses import Response
 
 from reference_impl.accounting import account, admit
+from reference_impl.api.agent_decisions import approved_calls, not_waiting
+from reference_impl.api.agent_journal import Journal, begun_calls, refuse_second_run
 from reference_impl.api.agent_loop import WAITING, Agent, advance, agent_from, broken, decided
 from reference_impl.api.failures import contract_error
 from reference_impl.api.notices import note_model
-from reference_impl.api.once import once
+from reference_impl.api.once import Kept, once, together
 from reference_impl.api.prompts import chosen_model, refuse_over_window, scenario
 from reference_impl.engine.base import EngineError, Message, ModelTimeoutError
 from reference_impl.engine.models import Model
@@ -56,15 +58,20 @@ def operations(services: Services) -> dict[str, Handler]:
         if services.engine.exact:
             refuse_over_window(tokens, model)
 
-        async def execute(ticket: Ticket | None) -> StoredAnswer:
+        async def execute(ticket: Ticket | None) -> Kept:
+            await refuse_second_run(services, ticket)
             await admit(services, exchange, model, tokens)
             await _rehearse(payload)
-            going_on = advance(services, exchange, agent)
+            going_on = advance(services, exchange, agent, Journal(services, agent.id, ticket))
             done = await _accounted(services, exchange, going_on, agent, payload.get("model"))
-            status = WAITING if done.finish_reason == WAITING else "complete"
-            run = StoredRun(done.id, status, done.stored())
-            await services.agent_runs.add(run, exchange.caller.name, services.settings.agent_run_ttl_s)
-            return _answer(services, exchange, done, done.usage, ticket)
+
+            async def keep() -> StoredAnswer:
+                run = StoredRun(done.id, _status(done), done.stored())
+                await services.agent_runs.add(run, exchange.caller.name, services.settings.agent_run_ttl_s)
+                await services.agent_calls.settle(done.id)
+                return _answer(services, exchange, done, done.usage, ticket)
+
+            return await together(services, ticket, keep)
 
         return await once(services, exchange, payload, execute)
 
@@ -73,30 +80,37 @@ def operations(services: Services) -> dict[str, Handler]:
         agent = agent_from(run.state)
         if agent.finish_reason == WAITING and run.status != WAITING:
             # Being carried on, or cut off by the end of a server while it was.
-            agent = replace(agent, finish_reason=None) if run.status == "running" else broken(agent)
+            if run.status == "running":
+                agent = replace(agent, finish_reason=None)
+            else:
+                agent = broken(agent, await begun_calls(services, run_id))
         # Reading costs nothing; the run's usage was reported, and charged, when it was used.
         return json_answer(_content(services, exchange, agent, Usage(), None))
 
     async def decide_agent_run(exchange: Exchange, payload: dict[str, Any], run_id: str) -> Response:
-        async def execute(ticket: Ticket | None) -> StoredAnswer:
+        async def execute(ticket: Ticket | None) -> Kept:
             run = await _find(services, exchange, run_id)
+            await refuse_second_run(services, ticket)
             agent = agent_from(run.state)
-            approved = _approved(agent, payload)
+            approved = approved_calls(agent, payload)
             model = _callers_model(services, exchange, agent)
             await admit(services, exchange, model, services.engine.count(agent.messages))
             if not await services.agent_runs.take(run_id):
-                raise _not_waiting()
+                raise not_waiting()
             try:
-                going_on = decided(services, exchange, agent, approved)
+                journal = Journal(services, run_id, ticket, stored=True)
+                going_on = decided(services, exchange, agent, journal, approved)
                 after = await _accounted(services, exchange, going_on, agent)
-            except BaseException:
-                # Some of its calls may have acted: the run must never be carried on a second time.
-                await asyncio.shield(services.agent_runs.save(run_id, "failed", broken(agent).stored()))
+
+                async def keep() -> StoredAnswer:
+                    await services.agent_runs.save(run_id, _status(after), after.stored())
+                    await services.agent_calls.settle(run_id)
+                    return _answer(services, exchange, after, after.usage.since(agent.usage), ticket)
+
+                return await together(services, ticket, keep)
+            except BaseException as failure:
+                await asyncio.shield(_cut_off(services, run, agent, failure))
                 raise
-            status = WAITING if after.finish_reason == WAITING else "complete"
-            await services.agent_runs.save(run_id, status, after.stored())
-            used = after.usage.since(agent.usage)
-            return _answer(services, exchange, after, used, ticket)
 
         return await once(services, exchange, payload, execute)
 
@@ -106,6 +120,20 @@ def operations(services: Services) -> dict[str, Handler]:
         "getAgentRun": get_agent_run,
         "decideAgentRun": decide_agent_run,
     }
+
+
+def _status(agent: Agent) -> str:
+    return WAITING if agent.finish_reason == WAITING else "complete"
+
+
+async def _cut_off(services: Services, run: StoredRun, agent: Agent, failure: BaseException) -> None:
+    """End a run that was being carried on; if nothing has acted and a retry may help, it waits again."""
+    begun = await begun_calls(services, run.id)
+    final = isinstance(failure, ContractError) and services.policies.idempotency.is_final(failure.code)
+    if begun or final:
+        await services.agent_runs.save(run.id, "failed", broken(agent, begun).stored())
+    else:
+        await services.agent_runs.save(run.id, run.status, run.state)
 
 
 def _described(tool: Tool) -> dict[str, Any]:
@@ -211,31 +239,6 @@ async def _find(services: Services, exchange: Exchange, run_id: str) -> StoredRu
     if run is None:
         raise ContractError("RUN_NOT_FOUND", "There is no such run.", param="run_id")
     return run
-
-
-def _approved(agent: Agent, payload: Mapping[str, Any]) -> frozenset[str]:
-    """The ids of approved calls; INVALID_REQUEST unless exactly the pending ones are decided, each once."""
-    pending = {call.id for call in agent.pending}
-    decisions = payload["decisions"]
-    faults = [
-        {"pointer": f"/decisions/{n}/tool_call_id", "message": "is no call that waits for a decision"}
-        for n, decision in enumerate(decisions)
-        if decision["tool_call_id"] not in pending
-    ]
-    named = [decision["tool_call_id"] for decision in decisions]
-    if len(set(named)) < len(named):
-        faults.append({"pointer": "/decisions", "message": "decides over one call twice"})
-    missing = pending - set(named)
-    if missing:
-        faults.append({"pointer": "/decisions", "message": f"lacks {', '.join(sorted(missing))}"})
-    if faults:
-        raise invalid_request(faults)
-    return frozenset(d["tool_call_id"] for d in decisions if d["approve"])
-
-
-def _not_waiting() -> ContractError:
-    message = "is no call that waits for a decision"
-    return invalid_request([{"pointer": "/decisions/0/tool_call_id", "message": message}])
 
 
 def _answer(

@@ -20,15 +20,16 @@ from reference_impl.api.context import (
     beyond_limit,
     finish,
     keep,
+    keep_answered,
     measured,
     preview,
     taking_turn,
 )
 from reference_impl.api.failures import contract_error
 from reference_impl.api.notices import note_model
-from reference_impl.api.once import REPLAYED, claim, holding, once
+from reference_impl.api.once import REPLAYED, Kept, claim, holding, once, together
 from reference_impl.api.prompts import chosen_model, refuse_over_window
-from reference_impl.api.stream import Answer, events, outage_event, record, stream_response
+from reference_impl.api.stream import Answer, Store, events, record, stream_response
 from reference_impl.engine.base import (
     Call,
     EngineError,
@@ -62,7 +63,7 @@ def operations(services: Services) -> dict[str, Handler]:
         if streamed:
             return await streamed_answer(services, exchange, payload, prepared)
 
-        async def execute(ticket: Ticket | None) -> StoredAnswer:
+        async def execute(ticket: Ticket | None) -> StoredAnswer | Kept:
             if deferred:
                 turn = prepared or await preview(services, exchange, payload)
                 return await _defer(services, exchange, payload, turn, ticket)
@@ -125,7 +126,7 @@ def _extra(turn: Turn, ticket: Ticket | None) -> dict[str, Any]:
 
 async def _complete(
     services: Services, exchange: Exchange, turn: Turn, ticket: Ticket | None
-) -> StoredAnswer:
+) -> StoredAnswer | Kept:
     text, reason, usage = await whole_answer(services, exchange, turn.call, turn.requested)
     too_long = beyond_limit(turn, usage.input)
     if too_long is not None:
@@ -138,13 +139,7 @@ async def _complete(
         "metadata": services.policies.metadata.block(exchange, facts),
     }
     answer = StoredAnswer(200, JSON, encode(content))
-    if turn.session is not None:
-        # One transaction, or a crash in between would leave a turn in the session whose key executes again.
-        async with services.database.transaction():
-            await keep(services, turn, text)
-            if ticket is not None:
-                await services.policies.idempotency.complete(services.ledger, ticket, answer)
-    return answer
+    return answer if turn.session is None else await keep_answered(services, turn, text, ticket, answer)
 
 
 async def whole_answer(
@@ -188,9 +183,8 @@ async def _generate(
 
 async def _defer(
     services: Services, exchange: Exchange, payload: dict[str, Any], turn: Turn, ticket: Ticket | None
-) -> StoredAnswer:
+) -> Kept:
     turn_id = f"turn_{secrets.token_hex(16)}"
-    await services.turns.add(turn_id, exchange.caller.name, payload, services.settings.turn_ttl_s)
     link = exchange.link(f"/chat/stream?turn_id={turn_id}")
     # Nothing has run yet: the stream of the turn reports, and is charged, what the answer takes.
     facts = AnswerFacts(turn.call.model, Usage(), _extra(turn, ticket))
@@ -200,7 +194,12 @@ async def _defer(
         "stream_url": link,
         "metadata": services.policies.metadata.block(exchange, facts),
     }
-    return StoredAnswer(202, JSON, encode(content), location=link)
+
+    async def accept() -> StoredAnswer:
+        await services.turns.add(turn_id, exchange.caller.name, payload, services.settings.turn_ttl_s)
+        return StoredAnswer(202, JSON, encode(content), location=link)
+
+    return await together(services, ticket, accept)
 
 
 @dataclass(frozen=True)
@@ -224,7 +223,7 @@ async def open_stream(
         return claimed if claimed.media_type != EVENT_STREAM else Opened(replay(split_blocks(claimed.body)))
     if claimed is None:
         answer = await _begin(services, exchange, payload, prepared, None)
-        return Opened(events(services, exchange, answer), answer)
+        return Opened(events(services, exchange, answer, _unkeyed(services, answer)), answer)
     async with holding(services, exchange, claimed):
         answer = await _begin(services, exchange, payload, prepared, claimed)
     recording = Recording()
@@ -260,26 +259,38 @@ async def _begin(
     return Answer(new_chat_id(), turn, generation, _extra(turn, ticket))
 
 
+def _unkeyed(services: Services, answer: Answer) -> Store:
+    """Remembers what was said in a session; there is nothing else to keep."""
+
+    async def store(_last: bytes) -> None:
+        if answer.failure is None:
+            await keep(services, answer.turn, answer.text)
+
+    return store
+
+
 async def _keep(
     services: Services, exchange: Exchange, answer: Answer, ticket: Ticket, recording: Recording
 ) -> None:
     """Run a keyed stream to its end and settle its key, also when the client has gone."""
     policy = services.policies.idempotency
 
-    async def settle(stream: bytes) -> None:
-        if answer.complete or (answer.failure is not None and policy.is_final(answer.failure.code)):
-            await policy.complete(services.ledger, ticket, StoredAnswer(200, EVENT_STREAM, stream))
-        else:
+    async def store(last: bytes) -> None:
+        stream = StoredAnswer(200, EVENT_STREAM, recording.content + last)
+        try:
+            if answer.failure is None and answer.turn.session is not None:
+                await keep_answered(services, answer.turn, answer.text, ticket, stream)
+            elif answer.failure is None or policy.is_final(answer.failure.code):
+                await policy.complete(services.ledger, ticket, stream)
+            else:
+                await policy.release(services.ledger, ticket)
+        except Exception:
+            # Before the client sees the error: it repeats the request then.
             await policy.release(services.ledger, ticket)
+            raise
 
     try:
-        await record(
-            recording,
-            events(services, exchange, answer),
-            answer,
-            settle,
-            lambda: outage_event(services, exchange, answer),
-        )
+        await record(recording, events(services, exchange, answer, store))
     except BaseException:
         await asyncio.shield(policy.release(services.ledger, ticket))
         raise

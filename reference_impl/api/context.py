@@ -12,13 +12,16 @@ from typing import Any
 
 from reference_impl.api.failures import context_exceeded
 from reference_impl.api.notices import note_model
+from reference_impl.api.once import Kept, together
 from reference_impl.api.prompts import chat_call, chosen_model, messages_of
 from reference_impl.engine.base import Call, Message
 from reference_impl.exchange import Exchange
 from reference_impl.outages import OutageError
 from reference_impl.policies.context import Wish
 from reference_impl.policies.errors import ContractError
+from reference_impl.policies.idempotency import Ticket
 from reference_impl.services import Services
+from reference_impl.store.ledger import StoredAnswer
 from reference_impl.store.sessions import Session, SessionIsBusyError
 
 _log = logging.getLogger("aiconform.reference")
@@ -96,6 +99,18 @@ async def keep(services: Services, turn: Turn, text: str) -> None:
     if turn.session is not None and turn.lease is not None:
         said = (*turn.told, Message("assistant", text))
         await services.sessions.append(turn.session, turn.lease, said)
+
+
+async def keep_answered(
+    services: Services, turn: Turn, text: str, ticket: Ticket | None, answer: StoredAnswer
+) -> Kept:
+    """Remember what was said in a turn, together with the answer that says it."""
+
+    async def remember() -> StoredAnswer:
+        await keep(services, turn, text)
+        return answer
+
+    return await together(services, ticket, remember)
 
 
 async def finish(services: Services, turn: Turn) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.responses import Response
@@ -16,6 +17,13 @@ from reference_impl.services import Services
 from reference_impl.store.ledger import StoredAnswer
 
 REPLAYED = {"Idempotency-Replayed": "true"}
+
+
+@dataclass(frozen=True)
+class Kept:
+    """An answer that is under its key already, stored in one transaction with what it tells of (`together`)."""
+
+    answer: StoredAnswer
 
 
 async def claim(
@@ -33,18 +41,38 @@ async def once(
     services: Services,
     exchange: Exchange,
     payload: Mapping[str, Any],
-    execute: Callable[[Ticket | None], Awaitable[StoredAnswer]],
+    execute: Callable[[Ticket | None], Awaitable[StoredAnswer | Kept]],
 ) -> Response:
-    """Execute, and keep the answer if there is a key; or replay what was kept."""
+    """Execute, and keep the answer if there is a key; or replay what was kept.
+
+    An execution that stores anything else but its answer has to store both `together`.
+    """
     claimed = await claim(services, exchange, payload)
     if isinstance(claimed, StoredAnswer):
         return stored_answer(claimed, REPLAYED)
     if claimed is None:
-        return stored_answer(await execute(None))
+        outcome = await execute(None)
+        return stored_answer(outcome.answer if isinstance(outcome, Kept) else outcome)
     async with holding(services, exchange, claimed):
-        answer = await execute(claimed)
-        await services.policies.idempotency.complete(services.ledger, claimed, answer)
-    return stored_answer(answer)
+        outcome = await execute(claimed)
+        if isinstance(outcome, Kept):
+            return stored_answer(outcome.answer)
+        await services.policies.idempotency.complete(services.ledger, claimed, outcome)
+    return stored_answer(outcome)
+
+
+async def together(
+    services: Services, ticket: Ticket | None, keep: Callable[[], Awaitable[StoredAnswer]]
+) -> Kept:
+    """One transaction for what `keep` stores and for the answer it gives, under its key.
+
+    With a crash in between, the key would execute again what was stored already.
+    """
+    async with services.database.transaction():
+        answer = await keep()
+        if ticket is not None:
+            await services.policies.idempotency.complete(services.ledger, ticket, answer)
+    return Kept(answer)
 
 
 class holding:  # noqa: N801 - reads as a statement, like the context managers of contextlib

@@ -9,7 +9,7 @@ from typing import Any
 from starlette.responses import Response
 
 from reference_impl.api.context import session_not_found
-from reference_impl.api.once import once
+from reference_impl.api.once import Kept, once, together
 from reference_impl.exchange import Exchange
 from reference_impl.http.answers import JSON, encode, json_answer
 from reference_impl.http.dispatch import Handler
@@ -24,7 +24,7 @@ def operations(services: Services) -> dict[str, Handler]:
     """Handlers by operationId."""
 
     async def create_session(exchange: Exchange, payload: dict[str, Any]) -> Response:
-        async def execute(_ticket: Ticket | None) -> StoredAnswer:
+        async def create() -> StoredAnswer:
             session = await services.sessions.create(
                 f"sess_{secrets.token_hex(16)}",
                 exchange.caller.name,
@@ -33,6 +33,9 @@ def operations(services: Services) -> dict[str, Handler]:
             )
             link = exchange.link(f"/sessions/{session.id}")
             return StoredAnswer(201, JSON, encode(_described(session)), location=link)
+
+        async def execute(ticket: Ticket | None) -> Kept:
+            return await together(services, ticket, create)
 
         return await once(services, exchange, payload, execute)
 

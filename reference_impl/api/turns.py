@@ -9,10 +9,10 @@ from collections.abc import AsyncGenerator
 from starlette.responses import Response
 
 from reference_impl.api.chat import new_chat_id, replay, start_call
-from reference_impl.api.context import begin, finish
+from reference_impl.api.context import begin, finish, keep
 from reference_impl.api.notices import note_model
 from reference_impl.api.prompts import chosen_model
-from reference_impl.api.stream import Answer, error_event, events, outage_event, record, stream_response
+from reference_impl.api.stream import Answer, error_event, events, record, stream_response
 from reference_impl.exchange import Exchange
 from reference_impl.http.dispatch import Handler
 from reference_impl.policies.errors import ContractError
@@ -75,19 +75,16 @@ async def _generate(
 ) -> None:
     """Run a turn to its end, also when the client has gone: it comes back with the same turn_id."""
 
-    async def settle(stream: bytes) -> None:
+    async def store(last: bytes) -> None:
         # A failed turn stays queued, so that the next request tries again.
-        if answer.complete:
-            await services.turns.answer(turn.id, stream)
+        if answer.failure is None:
+            # One transaction, or a crash in between would leave what was said in a turn that is generated again.
+            async with services.database.transaction():
+                await keep(services, answer.turn, answer.text)
+                await services.turns.answer(turn.id, recording.content + last)
 
     try:
-        await record(
-            recording,
-            events(services, exchange, answer),
-            answer,
-            settle,
-            lambda: outage_event(services, exchange, answer),
-        )
+        await record(recording, events(services, exchange, answer, store))
     finally:
         del services.turns_under_way[turn.id]
         await asyncio.shield(services.turns.release(turn.id))
@@ -104,4 +101,4 @@ async def _elsewhere(services: Services, exchange: Exchange, turn_id: str) -> As
             break
         await asyncio.sleep(_LOOK_AGAIN_S)
     error = ContractError("UPSTREAM_ERROR", "The answer was not completed; ask for the stream again.")
-    yield error_event(services, exchange, itertools.count(), error)
+    yield error_event(services, exchange, 0, error)

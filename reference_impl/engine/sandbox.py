@@ -23,6 +23,7 @@ from reference_impl.engine.base import (
     UpstreamBrokenError,
 )
 from reference_impl.engine.models import Catalogue
+from reference_impl.outages import OutageError
 
 _SLOW_FIRST_TOKEN_MS = 1500
 _TIMEOUT_MS = 300
@@ -37,6 +38,7 @@ SCENARIOS = (
     "content_filter_output",
     "fault_midstream",
     "overloaded",
+    "unavailable",
     "tool_failure",
     "tool_error",
     "tool_loop",
@@ -48,6 +50,7 @@ AGENT_SCENARIOS = frozenset(("tool_error", "tool_loop", "tool_bad_arguments"))
 
 _REFUSALS: dict[str, Callable[[], Exception]] = {
     "overloaded": lambda: OverloadedError(retry_after_s=1),
+    "unavailable": lambda: OutageError("the sandbox plays an outage"),
     "content_filter_input": lambda: InputFilteredError(categories=("sandbox",)),
     "tool_failure": lambda: ToolFailedError("sandbox_tool", f"call_{secrets.token_hex(8)}"),
 }

@@ -1,5 +1,7 @@
 """``python -m reference_impl.engine.train``: fit the classifier anew and write its parameters.
 
+It needs scikit-learn (extra `dev`); the server does not.
+
 The texts are divided by their place in the file, so that the same texts give the same file: every third of a
 category is held out. On the others, weights are fitted and a temperature is fitted to out-of-fold scores (Guo
 et al. 2017). The held-out third then tells how far the probabilities are from the share of right answers.

@@ -21,14 +21,14 @@ import uvicorn
 from reference_impl.http.protocol import DenyingSockets
 from reference_impl.http.sockets import SOCKET_FRAME_LIMIT
 from reference_impl.mutants import SUBJECTS
-from reference_impl.mutants.host import Host
+from reference_impl.mutants.host import Host, base_path
 from reference_impl.mutants.names import NamesAsSent
 from reference_impl.serve import CannotListenError, configure_logging, listen
 from reference_impl.settings import BASE_PATH
 
 
 class _Announcing(uvicorn.Server):
-    """Prints one line once it accepts connections."""
+    """Prints its lines once it accepts connections."""
 
     def __init__(self, config: uvicorn.Config, line: str) -> None:
         super().__init__(config)
@@ -60,7 +60,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m reference_impl.mutants", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
-    parser.add_argument("--only", metavar="NAME", help="serve this one; the URL printed is its base URL")
+    parser.add_argument(
+        "--only",
+        metavar="NAME",
+        help="serve this one; the URLs printed are its base URL and, if it is another API, that of what it changes",
+    )
     parser.add_argument("--index", metavar="FILE", type=Path, help="write the index of mutants and end")
     options = parser.parse_args(arguments)
     if options.index:
@@ -79,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{problem}\n")
         return 2
     origin = f"http://{options.host}:{listener.getsockname()[1]}"
-    line = f"ready {origin}/{options.only}{BASE_PATH}" if options.only else f"ready {origin}/subjects"
+    line = _announcement(origin, options.only) if options.only else f"ready {origin}/subjects"
     config = uvicorn.Config(
         Host(SUBJECTS),
         http=NamesAsSent,
@@ -95,6 +99,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(server.serve(sockets=[listener]))
     return 0
+
+
+def _announcement(origin: str, name: str) -> str:
+    """`ready URL`; and on a second line where the defect is, if that is not the contract's API."""
+    line = f"ready {origin}/{name}{BASE_PATH}"
+    (subject,) = (s for s in SUBJECTS if s.name == name)
+    if subject.dialect == "contract":
+        return line
+    return f"{line}\nchanged {origin}/{name}{base_path(subject)} ({subject.dialect})"
 
 
 def _collect_less() -> None:

@@ -133,6 +133,7 @@ MUTANTS = (
     mutant("overflow-as-500", "ERR-21", "too long a prompt gives 500", says="500", wrap=on_code("CONTEXT_LENGTH_EXCEEDED", to_status(500))),
     mutant("overflow-cut", "ERR-21 ERR-03", "too long a prompt is cut silently", says="200", wrap=edit_asked(cut_messages)),
     mutant("overflow-in-prose", "ERR-22", "an overflow is told without numbers", says="input_tokens", wrap=on_code("CONTEXT_LENGTH_EXCEEDED", error_with(details={"suggestion": "shorten it"}))),
+    mutant("outage-as-500", "ERR-24", "an outage of the database gives 500", says="500", wrap=on_code("SERVICE_UNAVAILABLE", to_status(500))),
     mutant("filter-as-empty-answer", "ERR-23", "a filtered prompt gives an empty answer", says="finish reason stop", wrap=on_code("CONTENT_FILTER_TRIGGERED", _empty_success)),
     mutant("classified-without-score", "SYNC-01", "a category without confidence", says="confidence", wrap=on_path("/classify", _without_score)),
     mutant("no-sync-limit", "SYNC-02", "no time is declared for synchronous answers", says="sync_max_seconds|seconds", wrap=on_path("/capabilities", _no_sync_limit)),

@@ -103,7 +103,7 @@ class Host:
                 "says": s.says,
                 "slow": s.slow,
                 "dialect": s.dialect,
-                "base_url": f"http://{host}/{s.name}{_base_path(s)}",
+                "base_url": f"http://{host}/{s.name}{base_path(s)}",
                 "stop_url": f"http://{host}/subjects/{s.name}",
                 "keys": KEYS,
                 # The metadata of the resource are those of the contract's API, not of the facade beside it.
@@ -126,5 +126,6 @@ async def _answer(send: Any, status: int, content: Any = None) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-def _base_path(subject: Subject) -> str:
+def base_path(subject: Subject) -> str:
+    """The path of the API that the suite examines: the contract's, or the facade's beside it."""
     return BASE_PATH if subject.dialect == "contract" else FACADE_PATH

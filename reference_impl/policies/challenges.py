@@ -21,7 +21,12 @@ def issuer_of(exchange: Exchange) -> str:
 
 
 def challenge(exchange: Exchange, **parameters: str) -> str:
-    """`Bearer realm="…"` with these parameters and the URL of the resource's metadata."""
-    metadata = f"{exchange.origin}{RESOURCE_METADATA}{exchange.prefix}{BASE_PATH}"
-    named = {"realm": REALM, **parameters, "resource_metadata": metadata}
+    """`Bearer realm="…"` with these parameters and the URL of the resource's metadata.
+
+    A client has to reject metadata of another resource than the one it asked (RFC 9728 section 3.3), so that what is
+    beside this API, such as a facade, names none.
+    """
+    named = {"realm": REALM, **parameters}
+    if exchange.path.startswith(BASE_PATH):
+        named["resource_metadata"] = f"{exchange.origin}{RESOURCE_METADATA}{exchange.prefix}{BASE_PATH}"
     return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in named.items())

@@ -26,10 +26,14 @@ _SF_STRING = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"')
 
 @dataclass(frozen=True)
 class Ticket:
-    """The right, and the duty, to execute: whoever holds it must complete or release it."""
+    """The right, and the duty, to execute: whoever holds it must complete or release it.
+
+    `begun` is what an earlier execution had marked that ended without an answer.
+    """
 
     slot: Slot
     expires_at: float
+    begun: str | None = None
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -49,11 +53,15 @@ class Idempotency(Protocol):
     async def claim(
         self, ledger: Ledger, exchange: Exchange, key: str, payload: Mapping[str, Any]
     ) -> Ticket | StoredAnswer:
-        """A ticket for the first request, the stored answer for a repetition.
+        """A ticket for the first request, or after one that did not end; the stored answer for a repetition.
 
         Raises IDEMPOTENCY_IN_PROGRESS while the first is under way, and IDEMPOTENCY_KEY_REUSED for another
         payload.
         """
+        ...
+
+    async def mark(self, ledger: Ledger, ticket: Ticket, begun: str) -> None:
+        """Remember what a repetition must not begin again, whatever becomes of this execution."""
         ...
 
     async def complete(self, ledger: Ledger, ticket: Ticket, answer: StoredAnswer) -> None:
@@ -113,6 +121,8 @@ class LedgerIdempotency:
                 "This idempotency key was used with another payload; use a new key for a new request.",
                 param=HEADER,
             )
+        if held.begun is not None:
+            return Ticket(slot, held.expires_at, held.begun)
         if held.answer is None:
             raise ContractError(
                 "IDEMPOTENCY_IN_PROGRESS",
@@ -121,6 +131,10 @@ class LedgerIdempotency:
                 headers={"Retry-After": "1"},
             )
         return held.answer
+
+    async def mark(self, ledger: Ledger, ticket: Ticket, begun: str) -> None:
+        """Beside the claim."""
+        await ledger.mark(ticket.slot, begun)
 
     async def complete(self, ledger: Ledger, ticket: Ticket, answer: StoredAnswer) -> None:
         """Store the bytes."""

@@ -12,7 +12,7 @@ from sqlalchemy import insert, select, update
 
 from reference_impl.outages import LeaseLostError
 from reference_impl.store.database import Database
-from reference_impl.store.tables import AGENT_RUNS
+from reference_impl.store.tables import AGENT_RUNS, CUT_OFF
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class StoredRun:
 class AgentRuns:
     """Runs are visible to the principal that started them, until they expire.
 
-    A running one whose process has fallen silent has failed: nobody knows whether its tools have acted.
+    One whose process fell silent while carrying it on has failed if a tool has acted, or may have; else it waits again.
     """
 
     def __init__(self, database: Database) -> None:
@@ -55,7 +55,7 @@ class AgentRuns:
                 await connection.execute(
                     update(AGENT_RUNS)
                     .where(table.id == run_id, table.status == "running", table.leased_until <= time.time())
-                    .values(status="failed", lease=None)
+                    .values(status=CUT_OFF, lease=None)
                 )
             found = await connection.execute(
                 select(table.status, table.state).where(
@@ -81,6 +81,22 @@ class AgentRuns:
         if taken.rowcount:
             self._held.add(run_id)
         return bool(taken.rowcount)
+
+    async def hold(self, run_id: str) -> None:
+        """Make sure that a run that was taken is still ours, before something is done that cannot be undone.
+
+        Raises:
+            LeaseLostError: it is not.
+        """
+        table = AGENT_RUNS.c
+        async with self._database.transaction() as connection:
+            held = await connection.execute(
+                update(AGENT_RUNS)
+                .where(table.id == run_id, table.status == "running", table.lease == self._database.boot)
+                .values(leased_until=time.time() + self._database.lease_s)
+            )
+            if not held.rowcount:
+                raise LeaseLostError("the lease of an agent's run ran out while it was carried on")
 
     async def save(self, run_id: str, status: str, state: Mapping[str, Any]) -> None:
         """How far a run that was taken is now.

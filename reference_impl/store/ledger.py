@@ -10,7 +10,7 @@ from sqlalchemy import and_, delete, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from reference_impl.outages import LeaseLostError, OutageError
-from reference_impl.store.database import Database
+from reference_impl.store.database import Database, Transaction
 from reference_impl.store.tables import IDEMPOTENCY
 
 
@@ -35,11 +35,16 @@ class StoredAnswer:
 
 @dataclass(frozen=True)
 class Entry:
-    """What the ledger holds for a slot. `answer` is None while the execution is in flight."""
+    """What the ledger holds for a slot. `answer` is None while the execution is in flight.
+
+    With `begun` the entry is a claim: it was taken over from an execution that ended without an answer, after it had
+    begun what nobody may begin again.
+    """
 
     fingerprint: str
     expires_at: float
     answer: StoredAnswer | None
+    begun: str | None = None
 
 
 class Ledger:
@@ -56,14 +61,10 @@ class Ledger:
 
     async def claim(self, slot: Slot, fingerprint: str, expires_at: float) -> Entry | None:
         """Claim the slot for this execution (None), or return the entry that holds it already."""
-        table, now = IDEMPOTENCY.c, time.time()
-        over = table.expires_at <= now
-        if slot not in self._held:
-            over = or_(over, and_(table.status.is_(None), table.leased_until <= now))
-        row = None
-        while row is None:
+        row, claimed, taken_over = None, False, False
+        while row is None and not claimed:
             async with self._database.transaction() as connection:
-                await connection.execute(delete(IDEMPOTENCY).where(_is(slot), over))
+                await connection.execute(delete(IDEMPOTENCY).where(_is(slot), self._over(slot)))
                 claimed = await connection.insert_new(
                     IDEMPOTENCY,
                     principal=slot.principal,
@@ -71,19 +72,57 @@ class Ledger:
                     key=slot.key,
                     fingerprint=fingerprint,
                     boot=self._database.boot,
-                    leased_until=now + self._database.lease_s,
+                    leased_until=time.time() + self._database.lease_s,
                     expires_at=expires_at,
                 )
                 if not claimed:
                     # None if whoever held it has just given it back.
                     row = (await connection.execute(select(IDEMPOTENCY).where(_is(slot)))).one_or_none()
-            if claimed:
-                self._held.add(slot)
-                return None
+                if row is not None and row.begun is not None and row.fingerprint == fingerprint:
+                    taken_over = await self._take_over(connection, slot)
+        if row is None:
+            self._held.add(slot)
+            return None
+        if taken_over:
+            self._held.add(slot)
+            return Entry(row.fingerprint, row.expires_at, None, row.begun)
         if row.status is None:
             return Entry(row.fingerprint, row.expires_at, None)
         answer = StoredAnswer(row.status, row.media_type, row.body, row.location)
         return Entry(row.fingerprint, row.expires_at, answer)
+
+    def _over(self, slot: Slot) -> ColumnElement[bool]:
+        """What makes an entry one that is not there: its age, or an end of its execution that left nothing."""
+        expired = IDEMPOTENCY.c.expires_at <= time.time()
+        if slot in self._held:
+            return expired
+        return or_(expired, and_(_dead(), IDEMPOTENCY.c.begun.is_(None)))
+
+    async def _take_over(self, connection: Transaction, slot: Slot) -> bool:
+        """Claim what a dead execution has begun."""
+        if slot in self._held:
+            return False
+        taken = await connection.execute(
+            update(IDEMPOTENCY)
+            .where(_is(slot), _dead())
+            .values(boot=self._database.boot, leased_until=time.time() + self._database.lease_s)
+        )
+        return taken.rowcount > 0
+
+    async def mark(self, slot: Slot, begun: str) -> None:
+        """Write down, before it is begun, what no repetition may begin again.
+
+        Raises:
+            LeaseLostError: another process has taken the claim over.
+        """
+        async with self._database.transaction() as connection:
+            marked = await connection.execute(
+                update(IDEMPOTENCY)
+                .where(_is(slot), self._mine(), IDEMPOTENCY.c.status.is_(None))
+                .values(begun=begun)
+            )
+            if not marked.rowcount:
+                raise LeaseLostError("the claim of an idempotency key ran out during its execution")
 
     async def complete(self, slot: Slot, answer: StoredAnswer) -> None:
         """Keep the answer for every later request with this key.
@@ -129,14 +168,14 @@ class Ledger:
                 raise LeaseLostError("the claim of an idempotency key ran out while its answer was made")
 
     async def release(self, slot: Slot) -> None:
-        """Give the key back: the execution had no result worth keeping."""
+        """Give the key back: the execution had no result worth keeping. What it has begun is kept (`mark`)."""
         if slot in self._owed:
             return
         self._held.discard(slot)
         async with self._database.transaction() as connection:
-            await connection.execute(
-                delete(IDEMPOTENCY).where(_is(slot), self._mine(), IDEMPOTENCY.c.status.is_(None))
-            )
+            under_way = and_(_is(slot), self._mine(), IDEMPOTENCY.c.status.is_(None))
+            await connection.execute(delete(IDEMPOTENCY).where(under_way, IDEMPOTENCY.c.begun.is_(None)))
+            await connection.execute(update(IDEMPOTENCY).where(under_way).values(leased_until=0.0))
 
     async def renew(self) -> None:
         """Say that this process is alive and still executes what it has claimed."""
@@ -151,6 +190,11 @@ class Ledger:
 
     def _mine(self) -> ColumnElement[bool]:
         return IDEMPOTENCY.c.boot == self._database.boot
+
+
+def _dead() -> ColumnElement[bool]:
+    """In flight, and nobody executes it any more."""
+    return and_(IDEMPOTENCY.c.status.is_(None), IDEMPOTENCY.c.leased_until <= time.time())
 
 
 def _is(slot: Slot) -> ColumnElement[bool]:

@@ -6,7 +6,7 @@ from sqlalchemy import Column, Connection, delete, inspect, text, update
 from sqlalchemy.schema import CreateColumn
 
 from reference_impl.store.job_tables import DELIVERIES, JOBS
-from reference_impl.store.tables import AGENT_RUNS, IDEMPOTENCY, METADATA, SESSIONS, TURNS
+from reference_impl.store.tables import AGENT_RUNS, CUT_OFF, IDEMPOTENCY, METADATA, SESSIONS, TURNS
 
 
 def create(connection: Connection) -> None:
@@ -28,9 +28,12 @@ def release_what_the_dead_held(connection: Connection) -> None:
         connection.execute(
             update(table).where(table.c.lease.is_not(None)).values(lease=None, leased_until=None)
         )
-    connection.execute(delete(IDEMPOTENCY).where(IDEMPOTENCY.c.status.is_(None)))
-    # Nobody knows whether the tools of a run that was cut off have acted.
-    connection.execute(update(AGENT_RUNS).where(AGENT_RUNS.c.status == "running").values(status="failed"))
+    under_way = IDEMPOTENCY.c.status.is_(None)
+    connection.execute(delete(IDEMPOTENCY).where(under_way, IDEMPOTENCY.c.begun.is_(None)))
+    connection.execute(update(IDEMPOTENCY).where(under_way).values(leased_until=0.0))
+    connection.execute(
+        update(AGENT_RUNS).where(AGENT_RUNS.c.status == "running").values(status=CUT_OFF, lease=None)
+    )
 
 
 def _defined(column: Column[object], connection: Connection) -> str:

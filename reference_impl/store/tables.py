@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Float, Index, Integer, LargeBinary, MetaData, Table
+from sqlalchemy import Column, Float, Index, Integer, LargeBinary, MetaData, Table, case, exists
 
 from reference_impl.store.texts import String, Text
 
@@ -22,6 +22,8 @@ IDEMPOTENCY = Table(
     Column("leased_until", Float),
     Column("media_type", String),
     Column("location", String),
+    # What a repetition must not begin again: the run of an agent whose tools may have acted.
+    Column("begun", String),
     Column("body", LargeBinary),
     Index("idempotency_by_expiry", "expires_at"),
 )
@@ -54,6 +56,23 @@ AGENT_RUNS = Table(
     Column("leased_until", Float),
     Index("agent_runs_by_expiry", "expires_at"),
 )
+
+AGENT_CALLS = Table(
+    "agent_calls",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("run_id", String, nullable=False),
+    Column("begun_at", Float, nullable=False),
+    # JSON: the call as it was begun, and how it ended. NULL as long as nobody knows.
+    Column("begun", LargeBinary, nullable=False),
+    Column("outcome", LargeBinary),
+    Column("expires_at", Float, nullable=False),
+    Index("agent_calls_by_run", "run_id"),
+    Index("agent_calls_by_expiry", "expires_at"),
+)
+
+CUT_OFF = case((exists().where(AGENT_CALLS.c.run_id == AGENT_RUNS.c.id), "failed"), else_="requires_action")
+"""The status of a run whose process died while it carried it on. If no tool has acted, it waits as it did before."""
 
 ENTRIES = Table(
     "entries",

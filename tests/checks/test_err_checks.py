@@ -25,7 +25,7 @@ def error(
         "message": "It does not work.",
         "details": {},
         "param": None,
-        "retryable": code in ("RATE_LIMITED", "MODEL_OVERLOADED", "MODEL_TIMEOUT"),
+        "retryable": code in ("RATE_LIMITED", "MODEL_OVERLOADED", "MODEL_TIMEOUT", "SERVICE_UNAVAILABLE"),
         "request_id": "req_1",
         "docs_url": f"{BASE_URL}/errors/{code}",
     }
@@ -88,6 +88,11 @@ def tool(status: int = 424, **details: Any) -> Probed:
     return failures(error(status, "TOOL_EXECUTION_FAILED", "tool_failure", more={"details": found}))
 
 
+def outage(status: int = 503, code: str = "SERVICE_UNAVAILABLE", headers: Any = None, **more: Any) -> Probed:
+    wait = {"Retry-After": "1"} if headers is None else headers
+    return failures(error(status, code, "unavailable", wait, more))
+
+
 def output(reason: str, stream_reason: str) -> Probed:
     done = event({"type": "done", "finish_reason": stream_reason, "text": "A"}, "done")
     return failures(
@@ -132,6 +137,7 @@ SIZES = provoked.test_a_context_overflow_tells_size_and_limit
 FILTER = provoked.test_a_filtered_prompt_is_refused_as_such
 VISIBLE = provoked.test_a_filtered_prompt_does_not_look_like_success
 OUTPUT = provoked.test_filtered_output_ends_with_that_reason
+OUTAGE = provoked.test_an_outage_is_503_of_its_own_code
 TIMEOUT = provoked.test_a_model_timeout_is_504_with_its_times
 FINAL = provoked.test_insufficient_confidence_is_final
 TOOL = provoked.test_a_failing_tool_is_424_and_says_what_it_left_behind
@@ -163,6 +169,7 @@ GOOD: list[tuple[Any, Any]] = [
     (VISIBLE, failures(answer({"id": "c", "finish_reason": "content_filter"}, role="content_filter_input"))),
     (OUTPUT, output("content_filter", "content_filter")),
     (TIMEOUT, timeout()),
+    (OUTAGE, outage()),
     (FINAL, unsure()),
     (TOOL, tool()),
 ]
@@ -243,6 +250,10 @@ BAD: dict[str, tuple[Any, Any]] = {
     ),
     "plain output says stop": (OUTPUT, output("stop", "content_filter")),
     "stream says stop": (OUTPUT, output("content_filter", "stop")),
+    "outage as 500": (OUTAGE, outage(500, "INTERNAL")),
+    "outage under another code": (OUTAGE, outage(503, "INTERNAL")),
+    "outage that invites no retry": (OUTAGE, outage(retryable=False)),
+    "outage of unknown length": (OUTAGE, outage(headers={})),
     "408": (TIMEOUT, timeout(status=408)),
     "no times": (TIMEOUT, timeout(timeout_ms=None)),
     "late": (TIMEOUT, timeout(t_end=9.0)),
@@ -302,3 +313,9 @@ def test_a_server_that_fails_every_request_does_not_fail_these() -> None:
         REFUSED(model(failed), baseline=BROKEN)
     with pytest.raises(Inconclusive):
         OVERFLOW(window(openai_error(500, None, role="overflow")), baseline=BROKEN)
+
+
+@pytest.mark.parametrize(("status", "code"), [(429, "RATE_LIMITED"), (503, "MODEL_OVERLOADED")])
+def test_an_outage_is_not_judged_where_a_limit_or_an_overload_answered(status: int, code: str) -> None:
+    with pytest.raises(Inconclusive):
+        OUTAGE(outage(status, code))

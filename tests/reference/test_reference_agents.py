@@ -172,10 +172,10 @@ def test_a_terminal_failure_is_424_and_admits_what_happened(client: httpx.Client
     assert len(entries(client, memo)) == 1
     after = client.get(f"/agent/runs/{waiting.json()['id']}").json()
     assert (after["status"], after["finish_reason"]) == ("failed", "error")
-    assert after["tool_calls"][0]["side_effects"] == "possible"
+    assert after["tool_calls"][0]["side_effects"] == "committed"
 
 
-def test_a_run_that_a_crash_cut_off_is_failed_and_never_carried_on(tmp_path: Path, memo: str) -> None:
+def test_a_run_that_a_crash_cut_off_before_any_tool_acted_waits_again(tmp_path: Path, memo: str) -> None:
     settings = Settings(database=str(tmp_path / "state.sqlite"))
     with ReferenceServer(settings) as server, server.client() as client:
         waiting = run(client, record(memo))
@@ -185,10 +185,10 @@ def test_a_run_that_a_crash_cut_off_is_failed_and_never_carried_on(tmp_path: Pat
         assert (read["status"], read["finish_reason"]) == ("running", None)
         assert decide(client, waiting, approve=True).status_code == 400
     with ReferenceServer(settings) as server, server.client() as client:
-        read = client.get(f"/agent/runs/{run_id}").json()
-        assert (read["status"], read["tool_calls"][0]["side_effects"]) == ("failed", "possible")
-        assert decide(client, waiting, approve=True).status_code == 400
+        assert client.get(f"/agent/runs/{run_id}").json()["status"] == "requires_action"
         assert entries(client, memo) == []
+        assert decide(client, waiting, approve=True).status_code == 200
+        assert len(entries(client, memo)) == 1
 
 
 def test_scopes_hold_at_the_tool_whatever_a_prompt_or_a_document_says(

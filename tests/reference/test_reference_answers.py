@@ -117,6 +117,7 @@ def test_too_little_confidence_is_refused_with_the_best_candidate(client: httpx.
     ("scenario", "status", "code"),
     [
         ("overloaded", 503, "MODEL_OVERLOADED"),
+        ("unavailable", 503, "SERVICE_UNAVAILABLE"),
         ("model_timeout", 504, "MODEL_TIMEOUT"),
         ("content_filter_input", 400, "CONTENT_FILTER_TRIGGERED"),
         ("tool_failure", 424, "TOOL_EXECUTION_FAILED"),
@@ -132,6 +133,7 @@ def test_failures_can_be_rehearsed(
     details = error(refused, status, code)["details"]
     assert {
         "MODEL_OVERLOADED": lambda: refused.headers["retry-after"] == "1",
+        "SERVICE_UNAVAILABLE": lambda: refused.headers["retry-after"] == "1",
         "MODEL_TIMEOUT": lambda: details["elapsed_ms"] >= details["timeout_ms"] == 20,
         "CONTENT_FILTER_TRIGGERED": lambda: details["stage"] == "input" and details["categories"],
         "TOOL_EXECUTION_FAILED": lambda: (

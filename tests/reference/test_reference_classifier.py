@@ -34,6 +34,19 @@ def test_candidates_come_sorted() -> None:
     assert {c.category for c in ranked} == set(SHIPPED.categories)
 
 
+def test_only_the_training_needs_scikit_learn() -> None:
+    """It is no part of `[server]`: a server without it, and without numpy, classifies."""
+    program = (
+        "import sys, asyncio\n"
+        "sys.modules['sklearn'] = sys.modules['numpy'] = sys.modules['scipy'] = None\n"
+        "from reference_impl.app import create_app\n"
+        "app = create_app()\n"
+        "print(asyncio.run(app.services.classifier.rank('Where is my parcel?'))[0].category)\n"
+    )
+    done = run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.returncode) == ("shipping", 0), done.stderr
+
+
 def test_training_again_gives_the_shipped_file_and_the_same_probabilities() -> None:
     from reference_impl.engine.train import divided, fit, texts, trained
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import openai
 import pytest
 from reference_server import KEY, LIMITED_KEY, OTHER_KEY, ReferenceServer
@@ -117,6 +118,15 @@ def test_errors_are_the_classes_that_the_sdk_knows(server: ReferenceServer) -> N
         )
     assert overloaded.value.status_code == 503
     assert overloaded.value.response.headers["retry-after"] == "1"
+
+
+def test_the_challenge_leads_to_no_metadata_of_another_resource(server: ReferenceServer) -> None:
+    """RFC 9728 section 3.3: a client has to reject metadata whose resource is not what it asked."""
+    refused = httpx.get(f"{server.origin}/openai/v1/models", headers={"Authorization": "Bearer sk-nobody"})
+    assert refused.status_code == 401
+    assert refused.headers["www-authenticate"] == 'Bearer realm="aiconform", error="invalid_token"'
+    contract = httpx.get(f"{server.url}/models")
+    assert "/.well-known/oauth-protected-resource/api/v1" in contract.headers["www-authenticate"]
 
 
 def test_limits_are_the_contracts_in_openais_words() -> None:

@@ -102,6 +102,7 @@ def test_the_first_event_does_not_wait_for_the_first_token(reference: ReferenceS
     ("scenario", "status", "code"),
     [
         ("overloaded", 503, "MODEL_OVERLOADED"),
+        ("unavailable", 503, "SERVICE_UNAVAILABLE"),
         ("content_filter_input", 400, "CONTENT_FILTER_TRIGGERED"),
         ("tool_failure", 424, "TOOL_EXECUTION_FAILED"),
     ],

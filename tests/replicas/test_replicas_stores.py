@@ -15,6 +15,7 @@ from deploy.servers import Postgres
 from reference_impl.engine.base import Message
 from reference_impl.outages import LeaseLostError
 from reference_impl.settings import PRODUCTION
+from reference_impl.store.agent_calls import AgentCalls
 from reference_impl.store.agent_runs import AgentRuns, StoredRun
 from reference_impl.store.backends import StoreUnavailableError
 from reference_impl.store.database import Database
@@ -182,18 +183,51 @@ def test_a_session_is_one_turns(place: str) -> None:
     scene(place, act)
 
 
-def test_an_agents_run_whose_process_died_has_failed(place: str) -> None:
+def test_what_a_dead_execution_had_begun_is_told_to_the_one_that_takes_its_key_over(place: str) -> None:
+    async def act(first: Database, second: Database) -> None:
+        mine, theirs = Ledger(first), Ledger(second)
+        assert await mine.claim(SLOT, "f", 2e9) is None
+        await mine.mark(SLOT, "run")
+        held = await theirs.claim(SLOT, "f", 2e9)
+        assert held is not None
+        assert held.begun is None, "its process lives"
+        await asyncio.sleep(LEASE_S * 1.5)
+        reused = await theirs.claim(SLOT, "another payload", 2e9)
+        assert reused is not None
+        assert (reused.fingerprint, reused.begun) == ("f", None)
+        taken = [await ledger.claim(SLOT, "f", 2e9) for ledger in (theirs, theirs, Ledger(second))]
+        assert [entry and entry.begun for entry in taken] == ["run", None, None], "one takes it over"
+        for late in (mine.mark(SLOT, "later"), mine.complete(SLOT, ANSWER)):
+            with pytest.raises(LeaseLostError):
+                await late
+        # Without an answer the next one is told too, at once.
+        await theirs.release(SLOT)
+        after = await mine.claim(SLOT, "f", 2e9)
+        assert after is not None
+        assert after.begun == "run"
+
+    scene(place, act)
+
+
+@pytest.mark.parametrize("acted", [False, True])
+def test_an_agents_run_whose_process_died_has_failed_if_a_tool_may_have_acted(
+    place: str, *, acted: bool
+) -> None:
     async def act(first: Database, second: Database) -> None:
         mine, theirs = AgentRuns(first), AgentRuns(second)
         await mine.add(StoredRun("run", "requires_action", {}), "demo", 60)
         assert (await asyncio.gather(mine.take("run"), theirs.take("run"))).count(True) == 1
+        if acted:
+            await AgentCalls(first).begin("run", "call", {}, 2e9)
         await asyncio.sleep(LEASE_S * 1.5)
         bystander = AgentRuns(second)
         found = await bystander.find("run", "demo")
         assert found is not None
-        assert found.status == "failed"
-        with pytest.raises(LeaseLostError):
-            await mine.save("run", "complete", {})
+        assert found.status == ("failed" if acted else "requires_action")
+        # Who comes back from the dead begins nothing and changes nothing.
+        for late in (mine.hold("run"), mine.save("run", "complete", {})):
+            with pytest.raises(LeaseLostError):
+                await late
 
     scene(place, act)
 
