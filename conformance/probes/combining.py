@@ -29,6 +29,7 @@ CARRIED = {
 }
 """Which degenerate input is sent under which invalid traceparent."""
 
+ORIGIN = "https://aiconform.example"
 LONGEST_KEY = 255
 LONG_CLIENT_ID = "a" * 600
 
@@ -68,3 +69,25 @@ async def with_longest_key(session: Session) -> Reading | None:
     reading = await peculiar(session, "chat", "one_char")
     honoured = reading is not None and reading.ok and reading.facts["idempotency.expires_at"]
     return reading if honoured else None
+
+
+async def anything_without_key(session: Session) -> Reading | None:
+    """The 401 to a chat call without a key that is invalid, a stream, and to be answered later; None for any other
+    answer, and where this is no contract: there nobody promises to look for the key first."""
+    if session.dialect.name != "contract":
+        return None
+    body = b'{"messages": 7, "stream": true, "deferred": true}'
+    refused = await session.combined("chat_stream", principal="none", body=body, messages=7)
+    return refused if refused.status == 401 else None
+
+
+async def from_a_page(session: Session) -> Reading | None:
+    """The list of models, asked for with an Origin and with the scheme of the key in lower case, if it is given."""
+    if session.dialect.name != "contract":
+        return None
+    headers = {"Origin": ORIGIN}
+    for name, value in session.dialect.auth_headers(session.target, "main"):
+        if name.lower() == "authorization" and value.startswith("Bearer "):
+            headers[name] = "bearer " + value.removeprefix("Bearer ")
+    listed = await session.combined("models", headers=headers)
+    return listed if listed.ok else None

@@ -7,7 +7,7 @@ import json
 from collections.abc import Awaitable
 from typing import Any
 
-from conformance.probes.combining import with_longest_key
+from conformance.probes.combining import ORIGIN, from_a_page, with_longest_key
 from conformance.probes.shaping import body_of, odd_case, path_of
 from conformance.probes.shared import non_ascii
 from conformance.reading import Reading, faults_of
@@ -15,7 +15,6 @@ from conformance.registry import probe
 from conformance.session import ProbeSkipped, Session
 
 UNKNOWN_PATH = "/aiconform-no-such-path"
-ORIGIN = "https://aiconform.example"
 UNKNOWN_FIELD = "aiconform_日本_é_🙂"
 LARGEST_UPLOAD = 16 * 1024 * 1024
 """Bytes. A larger documented maximum is not tried unasked."""
@@ -30,7 +29,11 @@ async def http_edges(session: Session) -> None:
     """A usual request with an Origin; then wrong path, method, media type, Accept, header case; HEAD."""
     free, params = "chat", _SHORT
     listed = "models" in session.dialect.operations
-    if listed and (await session.call("models", "usual", headers={"Origin": ORIGIN})).ok:
+    carried = await from_a_page(session)
+    if carried is not None:
+        session.also(carried, "usual")
+        free, params = "models", {}
+    elif listed and (await session.call("models", "usual", headers={"Origin": ORIGIN})).ok:
         free, params = "models", {}
     else:
         await session.call("chat", "usual", headers={"Origin": ORIGIN}, **_SHORT)
