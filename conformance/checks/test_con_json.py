@@ -83,7 +83,9 @@ def test_an_invalid_field_is_named_by_its_pointer(contract_edges: Probed) -> str
         pointer = reading.role.removeprefix("invalid:")
         expect_error(reading, 400, "INVALID_REQUEST")
         param = reading.error.param
-        several = faults_of(reading) if sum(r.exchange.id == reading.exchange.id for r in readings) > 1 else ()
+        several = (
+            faults_of(reading) if sum(r.exchange.id == reading.exchange.id for r in readings) > 1 else ()
+        )
         expect(
             param.value == pointer or (pointer in several and param.value in several),
             expected=f"param {pointer}",

@@ -47,7 +47,7 @@ async def classify_thresholds(session: Session) -> None:
         *(
             session.call("classify", f"at_{value}", text=AMBIGUOUS, min_confidence=value)
             for value in (*THRESHOLDS, 0.999)
-        )
+        ),
     )
 
 

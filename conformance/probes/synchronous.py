@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from conformance.probes.combining import CARRIED, DEGENERATE, peculiar
+from conformance.probes.context import whole_conversation
 from conformance.probes.errors import provoke
 from conformance.registry import probe
 from conformance.session import Session
@@ -30,7 +31,10 @@ async def output_limit(session: Session) -> None:
 
 @probe(calls=1, operations=("chat",), tokens=400)
 async def longer_input(session: Session) -> None:
-    """A prompt of three hundred words, for a short answer."""
+    """A prompt of three hundred words, for a short answer; on the contract a conversation that is sent anyway."""
+    if session.dialect.name == "contract":
+        await whole_conversation(session, "long")
+        return
     await session.call("chat", "long", prompt=LONG_INPUT, max_output_tokens=16)
 
 
