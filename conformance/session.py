@@ -179,7 +179,8 @@ class Session:
 
     async def combined(self, operation: str, **request: Any) -> Reading:
         """Like :meth:`shared`, of a request that is peculiar in several ways: it is of no probe until :meth:`also`."""
-        return await Session(self._run, COMBINED).shared(operation, COMBINED, **request)
+        # What is peculiar may make a server fail: that is an answer, too, and would come again.
+        return await Session(self._run, COMBINED).shared(operation, COMBINED, provoked=True, **request)
 
     def also(self, reading: Reading, *roles: str) -> None:
         """Make an answer evidence of this probe under more roles."""

@@ -77,7 +77,7 @@ def test_a_body_of_the_wrong_shape_is_refused(json_edges: Probed, baseline: Prob
 
 @check("CON-33")
 def test_an_invalid_field_is_named_by_its_pointer(contract_edges: Probed) -> str:
-    """400 INVALID_REQUEST, whose param is the JSON Pointer of the field; of several, one is in param and all in details."""
+    """400 INVALID_REQUEST, whose param is the JSON Pointer of the field: of several, of one, and details list all."""
     readings = not_limited(contract_edges, "invalid:")
     for reading in readings:
         pointer = reading.role.removeprefix("invalid:")

@@ -48,7 +48,7 @@ async def auth(session: Session) -> None:
 
 
 async def _invalid_without_key(session: Session) -> Reading:
-    """Without a key: a body that is invalid, and a stream. On the contract both at once, and to be answered later, too."""
+    """Without a key: a body that is invalid, and a stream; on the contract at once, and to be answered later, too."""
     refused = await anything_without_key(session)
     streams = "chat_stream" in session.dialect.operations
     if refused is not None:
