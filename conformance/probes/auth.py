@@ -28,7 +28,7 @@ async def auth(session: Session) -> None:
     _need_some_key(session)
     calls: list[Awaitable[Reading]] = [
         session.shared("chat", "none:chat", principal="none", **SHORT_CHAT),
-        _invalid_without_key(session),
+        session.call("chat", "none:invalid_body", principal="none", body=b"{}", **SHORT_CHAT),
         session.call(
             "chat",
             "unknown_key",
@@ -42,21 +42,19 @@ async def auth(session: Session) -> None:
         for name, value in session.dialect.auth_headers(session.target, "main")
         if name.lower() == "authorization" and value.startswith("Bearer ")
     }
+    if "chat_stream" in session.dialect.operations:
+        calls.append(_stream_without_key(session))
     if lower:
         calls.append(_lower_case(session, lower))
     await asyncio.gather(*calls)
 
 
-async def _invalid_without_key(session: Session) -> Reading:
-    """Without a key: a body that is invalid, and a stream; on the contract at once, and to be answered later, too."""
+async def _stream_without_key(session: Session) -> Reading:
     refused = await anything_without_key(session)
-    streams = "chat_stream" in session.dialect.operations
     if refused is not None:
-        session.also(refused, "none:invalid_body", *(["none:chat_stream"] if streams else []))
+        session.also(refused, "none:chat_stream")
         return refused
-    if streams:
-        await session.call("chat_stream", "none:chat_stream", principal="none", **SHORT_CHAT)
-    return await session.call("chat", "none:invalid_body", principal="none", body=b"{}", **SHORT_CHAT)
+    return await session.call("chat_stream", "none:chat_stream", principal="none", **SHORT_CHAT)
 
 
 async def _lower_case(session: Session, lower: dict[str, str]) -> Reading:

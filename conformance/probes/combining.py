@@ -72,8 +72,8 @@ async def with_longest_key(session: Session) -> Reading | None:
 
 
 async def anything_without_key(session: Session) -> Reading | None:
-    """The 401 to a chat call without a key that is invalid, a stream, and to be answered later; None for any other
-    answer, and where this is no contract: there nobody promises to look for the key first."""
+    """The 401 to an invalid chat call without a key that wants a stream and an answer later; None for any other answer,
+    and where this is no contract: there nobody promises to look for the key first."""
     if session.dialect.name != "contract":
         return None
     body = b'{"messages": 7, "stream": true, "deferred": true}'
