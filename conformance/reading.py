@@ -144,3 +144,10 @@ def member_of(value: Any, *names: str) -> Any:
     for name in names:
         value = value.get(name) if isinstance(value, Mapping) else None
     return value
+
+
+def faults_of(reading: Reading) -> frozenset[str]:
+    """The JSON Pointers of all that a refusal as INVALID_REQUEST finds wrong with a body."""
+    listed = reading.error.details.get("errors") if reading.error.code == "INVALID_REQUEST" else None
+    errors = listed if isinstance(listed, list) else []
+    return frozenset(str(e.get("pointer")) for e in errors if isinstance(e, Mapping))

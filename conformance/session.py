@@ -28,6 +28,9 @@ from conformance.wire.websocket import Conversation, converse
 TRIES = 2
 """How often a refused call is sent again: when its turn comes, and once more after the wait it is told then."""
 
+COMBINED = "combined"
+"""In place of a probe: a request that serves several (:mod:`conformance.probes.combining`)."""
+
 LIMITED = "!429"
 """Suffix of the role of an answer that was refused by a limit and then sent again as told."""
 
@@ -173,6 +176,17 @@ class Session:
             return await self._send(sent, operation, role, principal, asked, None, None)
 
         return await self._once_a_run(sent, role, send, provoked=provoked)
+
+    async def combined(self, operation: str, **request: Any) -> Reading:
+        """Like :meth:`shared`, of a request that is peculiar in several ways: it is of no probe until :meth:`also`."""
+        # What is peculiar may make a server fail: that is an answer, too, and would come again.
+        return await Session(self._run, COMBINED).shared(operation, COMBINED, provoked=True, **request)
+
+    def also(self, reading: Reading, *roles: str) -> None:
+        """Make an answer evidence of this probe under more roles."""
+        for role in roles:
+            self._borrowed[role] = reading.exchange.id
+            self._mine.append(borrowed(reading, self._probe, role).exchange)
 
     @property
     def mark(self) -> str:

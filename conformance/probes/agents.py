@@ -14,9 +14,11 @@ from conformance.session import Session
 NEVER_ENOUGH_STEPS = 3
 NEVER_ENOUGH_CALLS = 2
 CUT_TOKENS = 3
+MISUSES = 2
+"""Calls that `tool_misuse` asks for: one of a tool that there is not, and one with wrong arguments."""
 
 
-@probe(calls=11, operations=("agent_run", "tools"), tokens=1500)
+@probe(calls=12, operations=("agent_run", "tools"), tokens=1500)
 async def agent_tools(session: Session) -> None:
     """The list of tools, and runs that use them: well, wrongly, endlessly, and cut off."""
     await session.call("tools", "tools")
@@ -26,12 +28,22 @@ async def agent_tools(session: Session) -> None:
         if declared is not None:
             await session.call("agent_run", role, **{**declared, **more})
 
+    async def misused() -> None:
+        """A call of no tool and one with wrong arguments: in one run, if it tells of both; else in a run for each."""
+        declared = session.dialect.provocations.get("tool_misuse")
+        if declared is not None:
+            both = await session.combined("agent_run", **declared)
+            if both.ok and calls_told(both) >= MISUSES:
+                session.also(both, "unknown", "wrong_arguments")
+                return
+        await run("unknown", "tool_unknown")
+        await run("wrong_arguments", "tool_wrong_arguments")
+
     await asyncio.gather(
         run("use", "tool_use"),
+        misused(),
         run("none", "tool_use", tool_choice="none"),
         session.call("agent_run", "required", prompt="Hello.", tool_choice="required"),
-        run("unknown", "tool_unknown"),
-        run("wrong_arguments", "tool_wrong_arguments"),
         run("bad_json", "tool_bad_json"),
         run("error", "tool_error"),
         run("loop_steps", "tool_loop", max_steps=NEVER_ENOUGH_STEPS),
@@ -101,6 +113,12 @@ async def agent_scopes(session: Session) -> None:
     await session.call("agent_run", "unscoped", principal="other", **_marked(action, marker))
     look = session.need_provocation("tool_ledger")
     await session.call("agent_run", "ledger_of_other", principal="other", **_marked(look, marker))
+
+
+def calls_told(reading: Reading) -> int:
+    """How many calls of tools an answer tells of."""
+    listed = reading.body.get("tool_calls") if isinstance(reading.body, dict) else None
+    return len(listed) if isinstance(listed, list) else 0
 
 
 def pending(reading: Reading) -> list[str]:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
+from conformance.probes.combining import anything_without_key, from_a_page
 from conformance.probes.shaping import path_of
 from conformance.probes.shared import POSTED, SHORT_CHAT
 from conformance.reading import Reading
@@ -21,7 +22,7 @@ MALFORMED_KEY = "not-a-key"
 UNKNOWN_TURN = "turn_00000000000000000000000000000000"
 
 
-@probe(calls=5, tokens=60, shares=("chat:no_key",))
+@probe(calls=7, tokens=60, vendor_calls=5, shares=("chat:no_key",))
 async def auth(session: Session) -> None:
     """Calls without a key, with two kinds of wrong key, and with the key behind ``bearer`` in lower case."""
     _need_some_key(session)
@@ -36,19 +37,34 @@ async def auth(session: Session) -> None:
         ),
         session.call("chat", "malformed_key", headers=_headers(session, MALFORMED_KEY), **SHORT_CHAT),
     ]
-    if "chat_stream" in session.dialect.operations:
-        calls.append(session.call("chat_stream", "none:chat_stream", principal="none", **SHORT_CHAT))
     lower = {
         name: "bearer " + value.removeprefix("Bearer ")
         for name, value in session.dialect.auth_headers(session.target, "main")
         if name.lower() == "authorization" and value.startswith("Bearer ")
     }
+    if "chat_stream" in session.dialect.operations:
+        calls.append(_stream_without_key(session))
     if lower:
-        free = "models" if "models" in session.dialect.operations else "chat"
-        calls.append(
-            session.call(free, "lower_case_scheme", headers=lower, **({} if free == "models" else SHORT_CHAT))
-        )
+        calls.append(_lower_case(session, lower))
     await asyncio.gather(*calls)
+
+
+async def _stream_without_key(session: Session) -> Reading:
+    refused = await anything_without_key(session)
+    if refused is not None:
+        session.also(refused, "none:chat_stream")
+        return refused
+    return await session.call("chat_stream", "none:chat_stream", principal="none", **SHORT_CHAT)
+
+
+async def _lower_case(session: Session, lower: dict[str, str]) -> Reading:
+    carried = await from_a_page(session)
+    if carried is not None and carried.exchange.sent_header("authorization") == lower.get("Authorization"):
+        session.also(carried, "lower_case_scheme")
+        return carried
+    if "models" in session.dialect.operations:
+        return await session.call("models", "lower_case_scheme", headers=lower)
+    return await session.call("chat", "lower_case_scheme", headers=lower, **SHORT_CHAT)
 
 
 @probe(calls=5, operations=("classify", "models", "capabilities"), tokens=0)
@@ -62,17 +78,24 @@ async def auth_matrix(session: Session) -> None:
         "model": {"model": "any"},
         "chat_deferred": SHORT_CHAT,
     }
-    calls: list[Awaitable[Reading]] = [
-        session.call(operation, f"none:{operation}", principal="none", **params)
-        for operation, params in protected.items()
-        if operation in session.dialect.operations
-    ]
+    refused = await anything_without_key(session)
+    if refused is not None:
+        session.also(refused, "none:chat_deferred")
+        del protected["chat_deferred"]
     key = quote(session.target.keys["main"], safe="")
     query = "&".join(f"{name}={key}" for name in QUERY_NAMES)
-    calls.append(
-        session.raw("GET", f"{path_of(session, 'models')}?{query}", "key_in_query", principal="none")
+    path = path_of(session, "models")
+    in_query = await session.raw("GET", f"{path}?{query}", "key_in_query", principal="none")
+    if in_query.status == 401:  # so nothing else would have let the call in either
+        session.also(in_query, "none:models")
+        del protected["models"]
+    await asyncio.gather(
+        *(
+            session.call(operation, f"none:{operation}", principal="none", **params)
+            for operation, params in protected.items()
+            if operation in session.dialect.operations
+        )
     )
-    await asyncio.gather(*calls)
 
 
 @probe(calls=2, operations=("chat_deferred", "turn_stream"), tokens=60, shares=("chat_deferred",))

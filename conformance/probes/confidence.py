@@ -26,7 +26,8 @@ FEWEST = 10
 STEP = 2
 """So many more at a time, until they settle the matter."""
 
-THRESHOLDS = (0, 0.5)
+ANY = 0
+THRESHOLDS = (0.5,)
 INVALID_THRESHOLDS = (1.5, -0.1, "high")
 
 
@@ -37,14 +38,16 @@ async def classified(session: Session) -> None:
         await session.shared("classify", f"text_{n}", text=text)
 
 
-@probe(calls=len(THRESHOLDS) + 1, operations=("classify",), tokens=200)
+@probe(calls=len(THRESHOLDS) + 1, operations=("classify",), tokens=200, shares=("classify:nonsense",))
 async def classify_thresholds(session: Session) -> None:
-    """One ambiguous text with rising ``min_confidence``; the last is more than it can honestly reach."""
+    """A text without meaning with ``min_confidence`` 0; an ambiguous one with more, and with more than it can honestly
+    reach."""
     await asyncio.gather(
+        _nonsense(session, f"at_{ANY}", 0),
         *(
             session.call("classify", f"at_{value}", text=AMBIGUOUS, min_confidence=value)
             for value in (*THRESHOLDS, 0.999)
-        )
+        ),
     )
 
 
@@ -60,10 +63,10 @@ async def classify_invalid_thresholds(session: Session) -> None:
 
 
 @probe(
-    calls=len(LABELLED) - len(FIRST) + len(NONSENSE) + 1,
+    calls=len(LABELLED) - len(FIRST) + len(NONSENSE) + 2,
     operations=("classify", "capabilities"),
     tokens=500,
-    shares=("capabilities", *FIRST_TEXTS),
+    shares=("capabilities", "classify:nonsense", *FIRST_TEXTS),
 )
 async def classified_labelled(session: Session) -> None:
     """Texts whose category a person has named, texts without meaning, and one text with other white space.
@@ -94,9 +97,21 @@ async def classified_labelled(session: Session) -> None:
         )
         sent += len(texts)
     await asyncio.gather(
-        *(session.call("classify", f"nonsense_{n}", text=text) for n, text in enumerate(NONSENSE)),
+        *(_nonsense(session, f"nonsense_{n}", n) for n in range(len(NONSENSE))),
         session.call("classify", "spaced", text=SPACED),
     )
+
+
+async def _nonsense(session: Session, role: str, n: int) -> Reading:
+    """A text without meaning. For the first any confidence is enough, by the caller's word; where it is not, it is
+    asked again without a word of that."""
+    text = NONSENSE[n]
+    if n:
+        return await session.call("classify", role, text=text)
+    answer = await session.shared("classify", role, text=text, min_confidence=ANY)
+    if answer.ok or role == f"at_{ANY}":
+        return answer
+    return await session.call("classify", role, text=text)
 
 
 def _is_settled(session: Session) -> bool:

@@ -92,24 +92,19 @@ async def session_end(session: Session) -> None:
     await session.call("chat", "expired", session_id=brief.body.get("session_id"), prompt=FOLLOW_UP, **SMALL)
 
 
-@probe(calls=4, operations=("chat", "session_create"), tokens=900, shares=("capabilities",))
+@probe(
+    calls=4,
+    operations=("chat", "session_create"),
+    tokens=900,
+    shares=("capabilities",),
+)
 async def context_cut(session: Session) -> None:
     """A conversation with a long system text: whole, only its ends, and cut to one token less than the whole.
 
     Everything between the ends takes less than the system text, so a count shows what was dropped.
     """
-    system, last = _message("system", SYSTEM), _message("user", FOLLOW_UP)
-    middle = [
-        _message(
-            "user",
-            "I would like to walk along the pier with my two children; is it open today, and until when?",
-        ),
-        _message(
-            "assistant",
-            "Yes, the pier is open today until six; the gate on the north closes an hour before.",
-        ),
-    ]
-    whole = await session.call("chat", "whole", messages=[system, *middle, last], **SMALL)
+    system, *middle, last = _conversation()
+    whole = await whole_conversation(session, "whole")
     await session.call("chat", "ends", messages=[system, last], **SMALL)
     tokens = whole.facts["usage.input"].value
     if not isinstance(tokens, int):
@@ -121,6 +116,26 @@ async def context_cut(session: Session) -> None:
             continue
         policy = {"strategy": strategy, "max_input_tokens": tokens - 1}
         await session.call("chat", role, messages=[system, *middle, last], context_policy=policy, **SMALL)
+
+
+async def whole_conversation(session: Session, role: str) -> Reading:
+    """A conversation of about 150 words, most of them its system text."""
+    return await session.shared("chat", role, messages=_conversation(), **SMALL)
+
+
+def _conversation() -> list[dict[str, Any]]:
+    return [
+        _message("system", SYSTEM),
+        _message(
+            "user",
+            "I would like to walk along the pier with my two children; is it open today, and until when?",
+        ),
+        _message(
+            "assistant",
+            "Yes, the pier is open today until six; the gate on the north closes an hour before.",
+        ),
+        _message("user", FOLLOW_UP),
+    ]
 
 
 async def _strategies(session: Session) -> list[Any] | None:

@@ -7,14 +7,14 @@ import json
 from collections.abc import Awaitable
 from typing import Any
 
+from conformance.probes.combining import ORIGIN, from_a_page, with_longest_key
 from conformance.probes.shaping import body_of, odd_case, path_of
 from conformance.probes.shared import non_ascii
-from conformance.reading import Reading
+from conformance.reading import Reading, faults_of
 from conformance.registry import probe
 from conformance.session import ProbeSkipped, Session
 
 UNKNOWN_PATH = "/aiconform-no-such-path"
-ORIGIN = "https://aiconform.example"
 UNKNOWN_FIELD = "aiconform_日本_é_🙂"
 LARGEST_UPLOAD = 16 * 1024 * 1024
 """Bytes. A larger documented maximum is not tried unasked."""
@@ -29,7 +29,11 @@ async def http_edges(session: Session) -> None:
     """A usual request with an Origin; then wrong path, method, media type, Accept, header case; HEAD."""
     free, params = "chat", _SHORT
     listed = "models" in session.dialect.operations
-    if listed and (await session.call("models", "usual", headers={"Origin": ORIGIN})).ok:
+    carried = await from_a_page(session)
+    if carried is not None:
+        session.also(carried, "usual")
+        free, params = "models", {}
+    elif listed and (await session.call("models", "usual", headers={"Origin": ORIGIN})).ok:
         free, params = "models", {}
     else:
         await session.call("chat", "usual", headers={"Origin": ORIGIN}, **_SHORT)
@@ -71,7 +75,7 @@ async def json_edges(session: Session) -> None:
 
 
 @probe(
-    calls=9,
+    calls=10,
     operations=("chat", "classify", "capabilities"),
     tokens=40,
     shares=("chat:empty_object", "capabilities"),
@@ -82,20 +86,35 @@ async def contract_edges(session: Session) -> None:
         raise ProbeSkipped("only the contract's own format has this")
     hello = [{"role": "user", "content": "Say yes."}]
     valid = {"messages": hello, "max_output_tokens": 8}
+    wrong: dict[str, dict[str, Any]] = {
+        "invalid:/messages/0/role": {"messages": [{"role": "robot", "content": "Hi"}]},
+        "invalid:/temperature": {"temperature": 3},
+        "invalid:/max_output_tokens": {"max_output_tokens": "eight"},
+        "unknown_field": {UNKNOWN_FIELD: 1},
+    }
     bodies: dict[str, bytes] = {
         "strict:duplicate": b'{"messages": [{"role": "user", "content": "Say yes."}], "seed": 1, "seed": 2}',
         "strict:infinity": _json(valid)[:-1] + b', "temperature": Infinity}',
-        "invalid:/messages/0/role": _json({"messages": [{"role": "robot", "content": "Hi"}]}),
-        "invalid:/temperature": _json({**valid, "temperature": 3}),
-        "invalid:/max_output_tokens": _json({**valid, "max_output_tokens": "eight"}),
-        "unknown_field": _json({**valid, UNKNOWN_FIELD: 1}),
     }
+    everything = {name: value for fields in wrong.values() for name, value in fields.items()}
+    refused = await session.combined("chat", body=_json({**valid, **everything}), **_SHORT)
+    found = faults_of(refused)
+    for role, fields in wrong.items():
+        pointer = f"/{UNKNOWN_FIELD}" if role == "unknown_field" else role.removeprefix("invalid:")
+        if pointer in found:
+            session.also(refused, role)
+        else:
+            bodies[role] = _json({**valid, **fields})
     await asyncio.gather(
         session.shared("chat", "invalid:/messages", body=b"{}", **_SHORT),
         *(session.call("chat", role, body=body, **_SHORT) for role, body in bodies.items()),
     )
-    keyed: dict[str, Any] = {**_SHORT, "idempotency_key": "aiconform-odd-case"}
-    await session.call("chat", "odd_case", headers=odd_case(session, "chat", **keyed), **keyed)
+    carried = await with_longest_key(session)
+    if carried is not None:
+        session.also(carried, "odd_case")
+    else:
+        keyed: dict[str, Any] = {**_SHORT, "idempotency_key": "aiconform-odd-case"}
+        await session.call("chat", "odd_case", headers=odd_case(session, "chat", **keyed), **keyed)
     await session.raw("GET", UNKNOWN_PATH, "unknown_path", principal="none")
     await _oversized(session)
 

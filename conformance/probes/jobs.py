@@ -171,7 +171,7 @@ async def job_list(session: Session) -> None:
     """Two jobs, those of ``job_ends`` where they can be had, listed in pages until both are found; a filter; and a
     limit and a cursor that are wrong.
 
-    A page holds half of what there is, so that there are two or three.
+    A page holds half of what there is, so that there are two, or three where others post meanwhile.
     """
     declared = [session.dialect.provocations[n] for n in ENDINGS if n in session.dialect.provocations]
     posted = [
@@ -187,7 +187,7 @@ async def job_list(session: Session) -> None:
         await session.call("list_jobs", "beyond", limit=100, cursor=cursor)
     newest = listed(end)
     deepest = max((newest.index(job) for job in wanted if job in newest), default=1)
-    limit, cursor = max(1, (deepest + 1) // 2), None
+    limit, cursor = max(1, (deepest + 2) // 2), None
     for _ in range(PAGES):
         page = await session.call("list_jobs", "page", limit=limit, cursor=cursor)
         body = page.body if isinstance(page.body, dict) else {}

@@ -18,7 +18,7 @@ async def narrow_key(session: Session) -> None:
         raise ProbeSkipped("only the contract says which right an operation needs")
     session.need_key("narrow")
     listed = await session.models()
-    me = await session.call("me", "me", principal="narrow")
+    me = await session.shared("me", "me", principal="narrow")
     await session.call("models", "list", principal="narrow")
     names = _one_of_each(_names(listed.body), me.body)
     session.notes["models"] = names
@@ -35,10 +35,10 @@ async def narrow_key(session: Session) -> None:
 
 @probe(calls=1, operations=("me",), tokens=0)
 async def caller(session: Session) -> None:
-    """Who the main credential is."""
+    """Who a credential is: the narrow one, which is asked for anyway, or else the main one."""
     if not session.has_key("main"):
         raise ProbeSkipped("the target was described without a key: give --key")
-    await session.call("me", "me")
+    await session.shared("me", "me", principal="narrow" if session.has_key("narrow") else "main")
 
 
 def _one_of_each(names: list[list[str]], me: Any) -> list[list[str]]:

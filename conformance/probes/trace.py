@@ -5,18 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from conformance.probes.combining import INVALID_TRACEPARENTS, LONG_CLIENT_ID, peculiar, with_traceparent
 from conformance.probes.shared import FIRST, SHORT_CHAT, non_ascii, unicode_stream
 from conformance.reading import Reading
 from conformance.registry import probe
 from conformance.session import Session
-
-TRACE_1 = "4bf92f3577b34da6a3ce929d0e0e4736"
-INVALID = {
-    "zero": "00-00000000000000000000000000000000-0000000000000000-00",
-    "upper_case": f"00-{TRACE_1.upper()}-00F067AA0BA902B7-01",
-    "version_ff": f"ff-{TRACE_1}-00f067aa0ba902b7-01",
-    "short": "00-4bf92f35-00f067aa-01",
-}
 
 
 @probe(
@@ -32,25 +25,31 @@ async def traceparent(session: Session) -> None:
     await unicode_stream(session, "unsampled")
 
 
-@probe(calls=len(INVALID), tokens=120, vendor_calls=2)
+@probe(calls=len(INVALID_TRACEPARENTS), tokens=120, vendor_calls=2)
 async def traceparent_invalid(session: Session) -> None:
     """Invalid traceparents; where calls cost money, only the two that strict parsers stumble over."""
-    roles = list(INVALID) if session.dialect.name == "contract" else ["zero", "short"]
-    await asyncio.gather(
-        *(
-            session.call(
-                "chat", r, headers={"traceparent": INVALID[r]}, prompt="Say yes.", max_output_tokens=16
-            )
-            for r in roles
-        )
-    )
+    roles = list(INVALID_TRACEPARENTS) if session.dialect.name == "contract" else ["zero", "short"]
+
+    async def one(role: str) -> None:
+        carried = await with_traceparent(session, role)
+        if carried is not None:
+            session.also(carried, role)
+            return
+        headers = {"traceparent": INVALID_TRACEPARENTS[role]}
+        await session.call("chat", role, headers=headers, **SHORT_CHAT)
+
+    await asyncio.gather(*(one(role) for role in roles))
 
 
 @probe(calls=1, tokens=60, vendor_calls=0, shares=("chat:non_ascii",))
 async def client_request_id(session: Session) -> None:
     """``X-Client-Request-Id``: a usable one, and one of 600 characters."""
     await non_ascii(session, "usable")
-    await session.call("chat", "too_long", headers={"X-Client-Request-Id": "a" * 600}, **SHORT_CHAT)
+    carried = await peculiar(session, "chat", "one_char")
+    if carried is not None and carried.ok:
+        session.also(carried, "too_long")
+    else:
+        await session.call("chat", "too_long", headers={"X-Client-Request-Id": LONG_CLIENT_ID}, **SHORT_CHAT)
 
 
 @probe(

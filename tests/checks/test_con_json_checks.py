@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -70,6 +71,26 @@ def test_con_33_compares_the_pointer() -> None:
     for param in (None, "temperature", "/max_output_tokens"):
         with pytest.raises(Violation):
             con.test_an_invalid_field_is_named_by_its_pointer(named(param))
+
+
+def test_con_33_takes_one_refusal_for_all_that_it_lists() -> None:
+    pointers = ("/temperature", "/max_output_tokens")
+
+    def several(param: str, *listed: str) -> Probed:
+        errors = [{"pointer": pointer, "message": "is wrong"} for pointer in listed]
+        body = error("INVALID_REQUEST", param=param, details={"errors": errors})
+        one = refused("invalid:/temperature", body)
+        other = replace(one.exchange, role="invalid:/max_output_tokens")
+        return gathered("contract_edges", one, replace(one, exchange=other))
+
+    con.test_an_invalid_field_is_named_by_its_pointer(several("/temperature", *pointers))
+    for wrong in (
+        several("/temperature", "/temperature"),
+        several("temperature", *pointers),
+        several("/seed", *pointers),
+    ):
+        with pytest.raises(Violation):
+            con.test_an_invalid_field_is_named_by_its_pointer(wrong)
 
 
 def unknown_field(status: int = 400, **more: Any) -> Reading:

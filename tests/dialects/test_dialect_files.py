@@ -56,6 +56,7 @@ def test_the_contract_offers_everything() -> None:
         "slow_first_token", "slow_tokens", "model_timeout", "content_filter_input", "content_filter_output",
         "slow_job", "endless_job", "failing_job", "job_needs_approval", "job_misses_deadline", "job_soon_forgotten",
         "fault_midstream", "overloaded", "unavailable", "tool_failure", "long", "tool_use", "tool_unknown", "tool_wrong_arguments",
+        "tool_misuse",
         "tool_bad_json", "tool_error", "tool_loop", "tool_terminal", "tool_action", "tool_two_actions",
         "tool_action_fails", "tool_injection", "tool_ledger", "retired_model",
     }  # fmt: skip
