@@ -13,9 +13,11 @@ from conformance.report.html import style
 from conformance.report.matrix import matrix_of, render_matrix_html
 from conformance.report.saved import read_report
 from handbook.contract_pages import contract_pages
-from handbook.documents import ROOT, documents
+from handbook.documents import documents
 from handbook.examples import read as read_examples
+from handbook.notebooks import notebook_pages
 from handbook.page import Page, write
+from handbook.places import ROOT
 from handbook.proof_pages import RESULTS, proof_page, published, start_page
 from handbook.reports import make_reports
 from handbook.requirement_pages import requirement_pages
@@ -41,6 +43,7 @@ def build(folder: Path, *, runs: bool = True, renderer: Path = RENDERER) -> list
     pages = [
         start_page(reports),
         *documents(),
+        *notebook_pages(),
         *requirement_pages(read_examples(ROOT / "docs" / "examples.json")),
         *contract_pages(),
         proof_page(),

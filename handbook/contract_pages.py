@@ -9,7 +9,7 @@ from typing import Any
 from conformance.dialects.model import builtin_dialects, load_dialect
 from conformance.gate.policy import BUILT_IN
 from handbook.markdown import code
-from handbook.page import Found, Item, Page
+from handbook.page import Found, Item, Page, in_turn
 from handbook.wording import CAPABILITIES
 from spec.asyncapi import load_asyncapi
 from spec.catalogue import requirements
@@ -83,7 +83,10 @@ def _errors(document: Mapping[str, Any]) -> list[Page]:
     ]
     about = "What each code means, whether a retry can help, and what to do."
     overview = Page("errors/index.html", "Error codes", "errors.html.j2", about, {"errors": ERRORS})
-    return [overview, *(_error(e, document, answered.get(e.code, []), aside) for e in ERRORS.values())]
+    return [
+        overview,
+        *in_turn([_error(e, document, answered.get(e.code, []), aside) for e in ERRORS.values()]),
+    ]
 
 
 def _error(entry: ErrorEntry, document: Mapping[str, Any], answered: list[str], aside: list[Item]) -> Page:
@@ -129,4 +132,4 @@ def _capabilities() -> list[Page]:
     overview = Page(
         "capabilities/index.html", "Capabilities and profiles", "capabilities.html.j2", about, overview_data
     )
-    return [overview, *pages]
+    return [overview, *in_turn(pages)]

@@ -21,13 +21,17 @@ from conformance.dialects.model import load_dialect
 from conformance.evidence import Evidence, Exchange
 from conformance.gather import gather, plan
 from conformance.judge import judge
-from conformance.registry import load_all, selected_checks
+from conformance.registry import CHECKS, load_all, selected_checks
 from conformance.report.exhibit import Piece, Shown, show
 from conformance.report.spoken import body_shown, place_shown
 from conformance.selftest import ABREAST, Subject, subjects
 from conformance.target import OAuth, Target
 from conformance.verdict import Result, Verdict
+from handbook.deliveries import PROBE, delivered
+from handbook.staged import DOCUMENTED, OverTls, over_tls
+from reference_impl.mutants import unbound
 from spec.catalogue import requirements
+from spec.document import load_document
 
 AT_ONCE = 4
 """Mutants examined side by side."""
@@ -72,27 +76,43 @@ def chosen(found: Iterable[Subject]) -> list[Subject]:
 
 
 async def record(
-    origin: str, reference: str, known: Mapping[str, Any], done: Callable[[Mapping[str, Any]], None]
+    origin: str,
+    reference: str,
+    tls: OverTls,
+    known: Mapping[str, Any],
+    done: Callable[[Mapping[str, Any]], None],
 ) -> None:
-    """Record what ``known`` lacks, from the mutants of one server and the reference at ``reference``. ``done`` is told
-    of all examples by requirement id, in catalogue order, after each mutant."""
+    """Record what ``known`` lacks, from the mutants of one server, the reference at ``reference``, and both over TLS.
+    ``done`` is told of all examples by requirement id, in catalogue order, after each mutant."""
     load_all()
     found = await subjects(origin)
-    good = await _run(_reference(found[0], reference), tuple(requirements()))
+    document = load_document()
+    good = await _run(_target(_reference(found[0], reference), document), tuple(requirements()))
     slots = asyncio.Semaphore(AT_ONCE)
     examples: dict[str, Any] = dict(known)
 
-    async def one(subject: Subject) -> None:
-        async with slots:
-            if examples.keys() >= set(subject.violates):
-                return
-            evidence = await _run(subject, subject.violates)
-        for verdict in _broken(evidence, subject.violates):
-            if verdict.id not in examples and (example := _example(subject, verdict, evidence, good)):
-                examples[verdict.id] = example
+    def keep(told: Mapping[str, Any]) -> None:
+        examples.update({i: e for i, e in told.items() if i not in examples})
         done({i: examples[i] for i in requirements() if i in examples})
 
-    await asyncio.gather(*(one(s) for s in chosen(found)))
+    async def one(subject: Subject, ids: Sequence[str], target: Target) -> None:
+        async with slots:
+            if not examples.keys() >= set(ids):
+                evidence = await _run(target, ids, until_caught=True)
+                keep(_examples(subject.name, ids, evidence, good))
+
+    async def bound() -> None:
+        if not examples.keys() >= set(unbound.VIOLATES):
+            broken, kept = [await _run(t, unbound.VIOLATES) for t in (tls.unbound, tls.reference)]
+            told = _examples("", unbound.VIOLATES, broken, kept)
+            keep({i: {**example, "defect": unbound.STORY} for i, example in told.items()})
+
+    named = {s.name: s for s in found}
+    await asyncio.gather(
+        *(one(s, s.violates, _target(s)) for s in chosen(found)),
+        *(one(named[n], ids, _target(named[n], document)) for n, ids in DOCUMENTED.items()),
+    )
+    await bound()
 
 
 def _reference(model: Subject, base_url: str) -> Subject:
@@ -107,18 +127,26 @@ def _reference(model: Subject, base_url: str) -> Subject:
     )
 
 
-async def _run(subject: Subject, ids: Sequence[str]) -> Evidence:
-    dialect = load_dialect(subject.dialect)
+def _target(subject: Subject, document: Mapping[str, Any] | None = None) -> Target:
     oauth = OAuth(**subject.oauth) if subject.oauth else None
-    target = Target(subject.base_url, subject.dialect, keys=subject.keys, oauth=oauth)
+    return Target(subject.base_url, subject.dialect, keys=subject.keys, oauth=oauth, document=document)
+
+
+async def _run(target: Target, ids: Sequence[str], *, until_caught: bool = False) -> Evidence:
+    dialect = load_dialect(target.dialect)
     planned = plan(selected_checks(ids).values(), dialect, target)
-    if subject.kind != "mutant" or subject.name == REFERENCE:
-        return await gather(target, dialect, planned)
 
     async def caught(_: Sequence[Exchange], evidence: Callable[[], Evidence]) -> bool:
         return {v.id for v in _flagged(_short(evidence()), ids)} >= set(ids)
 
-    return await gather(target, dialect, planned.cheapest_first(ABREAST), enough=caught)
+    if until_caught:
+        return await gather(target, dialect, planned.cheapest_first(ABREAST), enough=caught)
+    return await gather(target, dialect, planned)
+
+
+def _examples(name: str, ids: Sequence[str], evidence: Evidence, good: Evidence) -> dict[str, Any]:
+    found = {v.id: _example(name, v, evidence, good) for v in _broken(evidence, ids)}
+    return {i: example for i, example in found.items() if example}
 
 
 def _broken(evidence: Evidence, ids: Sequence[str]) -> list[Verdict]:
@@ -137,22 +165,40 @@ def _flagged(evidence: Evidence, ids: Sequence[str]) -> list[Verdict]:
     return [v for v in verdicts if v.result in (Result.FAIL, Result.WARN)]
 
 
-def _example(subject: Subject, verdict: Verdict, evidence: Evidence, good: Evidence) -> dict[str, Any] | None:
+def _example(name: str, verdict: Verdict, evidence: Evidence, good: Evidence) -> dict[str, Any] | None:
     bad = next((e for e in evidence.exchanges if verdict.evidence and e.id == verdict.evidence[0]), None)
     example: dict[str, Any] = {
-        "mutant": subject.name,
+        "mutant": name,
         "verdict": str(verdict.result),
         "expected": verdict.expected,
-        "seen": verdict.seen.replace(_origin(evidence), "").replace(f"/{subject.name}/api", "/api"),
+        "seen": verdict.seen.replace(_origin(evidence), "").replace(f"/{name}/api", "/api"),
         "where": verdict.where,
     }
     if bad is None:
+        messages = delivered(evidence), delivered(good)
+        if PROBE in CHECKS[verdict.id].probes and None not in messages:
+            example["bad"], example["good"] = ({"deliveries": told} for told in messages)
         return example if verdict.expected else None
-    kept = next((e for e in good.exchanges if (e.probe, e.role) == (bad.probe, bad.role)), None)
-    example["bad"] = _shown(bad, verdict.where, subject.name)
+    kept = _alike(bad, good, name)
+    example["bad"] = _shown(bad, verdict.where, name)
     if kept is not None:
         example["good"] = _shown(kept, verdict.where, "")
     return example
+
+
+def _alike(bad: Exchange, good: Evidence, prefix: str) -> Exchange | None:
+    """The exchange of ``good`` with the same request, or else with one that was sent to the same end."""
+    role = bad.role.removesuffix("!429")
+    found = [e for e in good.exchanges if (e.probe, e.role) == (bad.probe, role)]
+    wanted = (bad.sent.method, _path(bad, prefix), bad.sent.body)
+    same = [e for e in found if (e.sent.method, _path(e, ""), e.sent.body) == wanted]
+    return next(iter(same or found), None)
+
+
+def _path(exchange: Exchange, prefix: str) -> str:
+    """Without the prefix by which the host of the mutants tells them apart."""
+    path = "/" + exchange.sent.url.split("/", 3)[-1]
+    return path.removeprefix(f"/{prefix}") if prefix else path
 
 
 def _origin(evidence: Evidence) -> str:
@@ -161,12 +207,11 @@ def _origin(evidence: Evidence) -> str:
 
 
 def _shown(exchange: Exchange, where: str, prefix: str) -> dict[str, Any]:
-    """One exchange, short; the place of the verdict is marked. The path of the mutants' host is left out."""
-    path = "/" + exchange.sent.url.split("/", 3)[-1]
+    """One exchange, short; the place of the verdict is marked."""
     asked = where.lower().removeprefix("header ") if where.lower().startswith("header ") else ""
     place = place_shown(exchange, where)
     return {
-        "request": f"{exchange.sent.method} {path.removeprefix('/' + prefix) if prefix else path}",
+        "request": f"{exchange.sent.method} {_path(exchange, prefix)}",
         "sent_headers": _headers(exchange.sent.headers, asked),
         "sent": _pieces(show(exchange.sent.body, head=SENT)),
         "status": exchange.status,
@@ -218,8 +263,9 @@ def main(arguments: Sequence[str]) -> int:
     with (
         local_server("reference_impl.mutants") as origin,
         local_server("reference_impl", "--db", ":memory:", "--jwt-leeway-s", "1", *WEBHOOKS) as reference,
+        over_tls() as tls,
     ):
-        asyncio.run(record(origin, reference, read(file), keep))
+        asyncio.run(record(origin, reference, tls, read(file), keep))
     return 0
 
 

@@ -19,6 +19,7 @@ from pygments.util import ClassNotFound
 
 _ID = re.compile(r"\b[A-Z]{2,6}-\d{2}\b")
 _SCROLL = '<div class="scroll" tabindex="0" role="region" aria-label="Table {}"><table>'
+_TEXT = ("text", "code_inline", "softbreak")
 _ALIASES = {"sh": "bash", "http": "http"}
 
 
@@ -98,10 +99,9 @@ def _fence(token: Token) -> Markup:
 
 
 def _plain(token: Token) -> str:
-    return (
-        "".join(c.content for c in token.children or [] if c.type in ("text", "code_inline", "softbreak"))
-        or ""
-    )
+    """The text alone; a line break in the source is a space."""
+    parts = (" " if c.type == "softbreak" else c.content for c in token.children or [] if c.type in _TEXT)
+    return "".join(parts)
 
 
 def _anchor(text: str, known: Sequence[Heading]) -> str:

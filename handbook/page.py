@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from spec.document import contract_version
 MENU = (
     ("Start", "index.html"),
     ("Guides", "guides/index.html"),
+    ("Notebooks", "notebooks/index.html"),
     ("API", "api/index.html"),
     ("Requirements", "requirements/index.html"),
     ("Capabilities", "capabilities/index.html"),
@@ -46,7 +48,8 @@ class Found:
 
 @dataclass(frozen=True)
 class Page:
-    """``path`` is below the site and ends in a file name, since no server may stand behind it."""
+    """``path`` is below the site and ends in a file name, since no server may stand behind it. ``before`` and ``after``
+    are its neighbours in reading order; ``files`` stand beside it, by name."""
 
     path: str
     title: str
@@ -55,10 +58,19 @@ class Page:
     data: Mapping[str, Any] = field(default_factory=dict)
     aside: Sequence[Item] = ()
     search: Sequence[Found] = ()
+    before: Item | None = None
+    after: Item | None = None
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def folder(self) -> str:
         return self.path.split("/", 1)[0] if "/" in self.path else ""
+
+
+def in_turn(pages: Sequence[Page], name: Callable[[Page], str] = attrgetter("title")) -> list[Page]:
+    """The same pages, each with its neighbours; ``name`` is what a link to one says."""
+    items = [None, *(Item(name(page), page.path) for page in pages), None]
+    return [replace(p, before=items[i], after=items[i + 2]) for i, p in enumerate(pages)]
 
 
 def href(page: str, target: str) -> str:
@@ -79,11 +91,13 @@ def render(page: Page) -> str:
 
 
 def write(pages: Sequence[Page], folder: Path) -> None:
-    """Write every page below ``folder``."""
+    """Write every page below ``folder``, and what stands beside it."""
     for page in pages:
         file = folder / page.path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(render(page), "utf-8")
+        for name, content in page.files.items():
+            file.with_name(name).write_bytes(content)
 
 
 @cache

@@ -16,8 +16,8 @@ from conformance.report.model import area_title
 from conformance.report.saved import SavedReport, read_report
 from conformance.report.wording import ORDER, words
 from conformance.verdict import Result
-from handbook.documents import ROOT
 from handbook.page import Found, Item, Page
+from handbook.places import ROOT
 from reference_impl.mutants import SUBJECTS
 from spec.catalogue import areas, requirements
 from spec.errors import ERRORS
@@ -75,7 +75,7 @@ def start_page(reports: Sequence[str]) -> Page:
         "saved": saved.document,
         "server": runs[SHOWN]["servers"][0],
         "shown": SHOWN,
-        "findings": findings,
+        "findings": unlike(findings)[:3],
         "counts": Counter(Result(v["verdict"]) for v in saved.document["verdicts"]),
         "order": ORDER,
         "words": words,
@@ -87,6 +87,21 @@ def start_page(reports: Sequence[str]) -> Page:
     }
     about = "The operational contract of an enterprise AI API, and the instrument that tells whether an API keeps it."
     return Page("index.html", "Aiconform", "start.html.j2", about, data)
+
+
+def unlike(findings: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """One finding of each area, and none that shows what another shows: one defect may break several requirements."""
+    known = requirements()
+    areas_shown: set[str] = set()
+    seen: set[str] = set()
+    found = []
+    for finding in findings:
+        area = known[finding["id"]].area
+        if area not in areas_shown and finding["seen"] not in seen:
+            found.append(finding)
+            areas_shown.add(area)
+            seen.add(finding["seen"])
+    return found
 
 
 def bars(saved: SavedReport) -> list[Bar]:

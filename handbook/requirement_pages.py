@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 from conformance.registry import CHECKS, Check, load_all
 from handbook.markdown import code
-from handbook.page import Found, Item, Page
+from handbook.page import Found, Item, Page, in_turn
 from handbook.wording import KINDS, METHODS
 from reference_impl.mutants import SUBJECTS
 from spec.catalogue import Requirement, areas, requirements
@@ -19,9 +18,7 @@ def requirement_pages(examples: Mapping[str, Mapping[str, Any]]) -> list[Page]:
     """``examples`` are what :mod:`handbook.examples` has recorded."""
     load_all()
     order = list(requirements().values())
-    after = dict(pairwise(order))
-    before = {b: a for a, b in after.items()}
-    pages = [_page(r, examples.get(r.id), before.get(r), after.get(r)) for r in order]
+    pages = in_turn([_page(r, examples.get(r.id)) for r in order], lambda page: page.data["r"].id)
     counts = {level: sum(r.level == level for r in order) for level in ("MUST", "SHOULD", "MAY")}
     data = {
         "areas": areas(),
@@ -35,12 +32,7 @@ def requirement_pages(examples: Mapping[str, Mapping[str, Any]]) -> list[Page]:
     return [overview, *pages]
 
 
-def _page(
-    requirement: Requirement,
-    example: Mapping[str, Any] | None,
-    before: Requirement | None,
-    after: Requirement | None,
-) -> Page:
+def _page(requirement: Requirement, example: Mapping[str, Any] | None) -> Page:
     check = CHECKS.get(requirement.id)
     path = f"requirements/{requirement.id}/index.html"
     data = {
@@ -52,8 +44,6 @@ def _page(
         "file": _file(check) if check else "",
         "mutants": [s for s in SUBJECTS if s.kind == "mutant" and requirement.id in s.violates],
         "example": example,
-        "before": before,
-        "after": after,
     }
     return Page(
         path,

@@ -19,6 +19,9 @@ _LOCAL = (
     (re.compile(r"/(?:tmp|var)/[\w./-]+"), "TEMPORARY"),
 )
 
+_KEPT = ("mystnb",)
+"""What was written by hand: the words for a picture, ``mystnb.image.alt``."""
+
 
 def execute(path: Path, timeout: int = 240) -> Any:
     """The executed notebook; a cell that fails raises ``CellExecutionError``."""
@@ -41,7 +44,7 @@ def cleaned(notebook: Any) -> Any:
     }
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number:02}"
-        cell.metadata = {}
+        cell.metadata = {name: kept for name, kept in cell.metadata.items() if name in _KEPT}
         for output in cell.get("outputs", ()):
             output.get("metadata", {}).clear()
             if "text" in output:

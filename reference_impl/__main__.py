@@ -6,9 +6,9 @@ import argparse
 import ipaddress
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from reference_impl.app import create_app
+from reference_impl.app import ReferenceApp, create_app
 from reference_impl.engine.discover import UpstreamUnusableError
 from reference_impl.engine.options import add_upstream_options, upstream_of
 from reference_impl.http.site import site_folder
@@ -21,8 +21,8 @@ from reference_impl.telemetry import telemetry_from
 from reference_impl.tls import TlsFilesError
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the server; the exit code is 0 after a clean stop, 2 when it cannot start."""
+def main(arguments: Sequence[str] | None = None, *, create: Callable[..., ReferenceApp] = create_app) -> int:
+    """Run the server that ``create`` makes; the exit code is 0 after a clean stop, 2 when it cannot start."""
     parser = _parser()
     options = parser.parse_args(arguments)
     tls = tls_of(options, stop=parser.error)
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if tls is not None:
             tls.check()
         engine = upstream_of(options, os.environ, stop=parser.error)
-        app = create_app(settings, engine=engine, telemetry=telemetry_from(os.environ), site=site_folder())
+        app = create(settings, engine=engine, telemetry=telemetry_from(os.environ), site=site_folder())
         run(app, options.host, options.port, tls)
     except (
         CannotListenError,

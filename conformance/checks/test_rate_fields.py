@@ -136,10 +136,12 @@ def test_retry_after_is_not_earlier_than_the_reset(exchanges: tuple[Reading, ...
 def test_tiers_have_their_own_limits(exchanges: tuple[Reading, ...]) -> str:
     """Keys of different tiers show different policies, and a 429 names the tier."""
     seen: dict[str, list[Policy]] = {}
+    shown: dict[str, Reading] = {}
     for reading in limited_operations(exchanges):
         found = _policies(reading)
         if found:
             seen[reading.exchange.principal] = sorted(found.values(), key=lambda p: p.name)
+            shown[reading.exchange.principal] = reading
     if "limited" not in seen or len(seen) < 2:
         raise NotTested("needs keys of two tiers: --limited-key")
     main = next(seen[key] for key in ("main", "other", "budget") if key in seen)
@@ -147,6 +149,7 @@ def test_tiers_have_their_own_limits(exchanges: tuple[Reading, ...]) -> str:
         main != seen["limited"],
         expected="the limited key shows smaller policies than the main key",
         seen=f"the same: {_show(main)}",
+        at=shown["limited"],
         where="header RateLimit-Policy",
     )
     for reading in too_many(exchanges):

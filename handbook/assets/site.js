@@ -24,7 +24,7 @@
     document.head.append(script);
   };
 
-  const ORDER = ["guide", "error", "capability", "operation", "requirement", "page", "decision", "mutant"];
+  const ORDER = ["guide", "notebook", "error", "capability", "operation", "requirement", "page", "decision", "mutant"];
   const score = (entry, words) => {
     const title = entry.title.toLowerCase();
     let points = 0;

@@ -47,7 +47,10 @@ def test_a_notebook_is_committed_with_outputs_and_without_a_machine(path: Path) 
     assert any("image/png" in kind for cell in told for kind in cell), "no picture"
     assert not any(kind.startswith("error") for cell in told for kind in cell)
     assert not re.search(r"/(?:home|root|Users|tmp|work)/|127\.0\.0\.1:(?!8000)\d", text)
-    assert all(cell["metadata"] == {} for cell in notebook["cells"])
+    for cell, outputs in zip(notebook["cells"], told, strict=True):
+        pictured = any("image/png" in kind for kind in outputs)
+        assert set(cell["metadata"]) == ({"mystnb"} if pictured else set())
+        assert not pictured or len(cell["metadata"]["mystnb"]["image"]["alt"]) > 40
     assert len([c for c in notebook["cells"] if c["cell_type"] == "code"]) <= 8
     assert notebook["cells"][0]["cell_type"] == "markdown"
 

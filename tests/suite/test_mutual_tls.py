@@ -11,25 +11,6 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-BROKEN = """
-import sys
-from dataclasses import replace
-from reference_impl import __main__ as command, app
-from reference_impl.policies import default_policies
-from reference_impl.policies.tokens import AccessTokens
-
-class Unbound(AccessTokens):
-    def bound_here(self, exchange, claims):
-        return True
-
-def create(settings, **more):
-    policies = default_policies(settings)
-    auth = replace(policies.auth, tokens=Unbound(**vars(policies.auth.tokens)))
-    return app.create_app(settings, replace(policies, auth=auth), **more)
-
-command.create_app = create
-sys.exit(command.main(sys.argv[1:]))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +64,7 @@ def test_a_bound_token_is_judged_bound(files: Path, tmp_path: Path, demand: str,
 
 
 def test_a_server_that_ignores_the_binding_is_found(files: Path, tmp_path: Path) -> None:
-    verdicts = judged(files, tmp_path, ("-c", BROKEN), "optional")
+    verdicts = judged(files, tmp_path, ("-m", "reference_impl.mutants.unbound"), "optional")
     assert (verdicts["AUTH-40"]["verdict"], verdicts["AUTH-14"]["verdict"]) == ("PASS", "WARN")
 
 
