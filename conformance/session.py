@@ -123,7 +123,8 @@ class Session:
         Never raises for what the target does; raises :class:`RunStopped` when the budget is used up.
         """
         params = settled(self.dialect, {"model": self.target.model, **params})
-        sent = self._turns.given(self._built(operation, params, principal, headers, body), params)
+        sent = self._built(operation, params, principal, headers, body)
+        sent = self._turns.given(sent, params, principal)
         return await self._sender.send(Outgoing(sent, operation, role, principal, params, hang_up, limits))
 
     async def each_further_replica(self, operation: str, **params: Any) -> None:
@@ -214,8 +215,8 @@ class Session:
             sent = build_request(self.dialect, operation, params, self.target, principal)
         except UnsupportedOperation as missing:
             raise ProbeSkipped(str(missing)) from None
-        changed = replace(sent, headers=with_headers(sent.headers, headers or {}))
-        return changed if body is None else replace(changed, body=body)
+        changed = with_headers(sent.headers, headers or {})
+        return replace(sent, headers=changed, body=sent.body if body is None else body)
 
     async def socket(
         self,
@@ -234,7 +235,7 @@ class Session:
         params = {"model": self.target.model, **params}
         built = self._built("chat_socket", params, principal, {"Content-Type": "", **(headers or {})}, None)
         message = json.loads(built.body) if built.body else {}
-        sent = self._turns.given(replace(built, body=b""), params)
+        sent = self._turns.given(replace(built, body=b""), params, principal)
 
         async def talk(conversation: Conversation) -> None:
             await script(conversation, message)
@@ -262,13 +263,15 @@ class Session:
             with_headers(self.dialect.auth_headers(self.target, principal), headers or {}),
             body,
         )
-        sent = self._turns.given(sent, {})
+        sent = self._turns.given(sent, {}, principal)
         return await self._sender.send(Outgoing(sent, "raw", role, principal, limits=limits))
 
     async def odd(self, operation: str, role: str, body: bytes | None) -> Reading:
         """Send an operation with a body that need not make sense. It is budgeted like the operation, and recorded as
         ``raw``: its answer says nothing about those to sensible requests."""
-        sent = self._turns.given(self._built(operation, {"model": self.target.model}, "main", None, body), {})
+        sent = self._turns.given(
+            self._built(operation, {"model": self.target.model}, "main", None, body), {}, "main"
+        )
         return await self._sender.send(Outgoing(sent, "raw", role, budgeted_as=operation))
 
     async def fetch(

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from conformance.evidence import Exchange, Sent
+from conformance.evidence import Exchange, Principal, Sent
 from conformance.replicas import Replicas
+from conformance.wire.redact import CREDENTIAL_HEADERS
 
 _KEY = "idempotency-key"
 _BODY_KEY = "idempotency_key_body"
@@ -24,6 +25,10 @@ class Turns:
     retry is always across. A call that names a thing by an id which an answer gave out (a job, a session, a run) goes
     to the replica after the one that gave it out, and from there in turn for each thing: a job is polled at all of
     them. All other calls go to the replicas in turn. ``seen`` are the exchanges of the probe so far.
+
+    A call without one of the tester's keys that brings another credential goes to the first replica. An access token is
+    for one address (``aud``, RFC 9068 section 4), and that of the first replica need not be known to the others: each
+    may take the Host of a request for its own, which behind a balancer is the same for all.
     """
 
     def __init__(self, bases: Sequence[str], seen: Sequence[Exchange]) -> None:
@@ -32,9 +37,13 @@ class Turns:
         self._homes: dict[str, int] = {}
         self._last: dict[str, int] = {}
 
-    def given(self, sent: Sent, params: Mapping[str, Any]) -> Sent:
+    def given(self, sent: Sent, params: Mapping[str, Any], principal: Principal) -> Sent:
         """The request, which was made for the first replica, as it goes to the one whose turn it is."""
-        return sent if not self._replicas.several else self.to(self._choose(sent, params), sent)
+        if not self._replicas.several:
+            return sent
+        if principal == "none" and any(name.lower() in CREDENTIAL_HEADERS for name, _ in sent.headers):
+            return self.at_first(sent, params)
+        return self.to(self._choose(sent, params), sent)
 
     def together(self, requests: Sequence[Sent]) -> list[Sent]:
         """Requests for one connection, as they go to the one replica whose turn it is."""

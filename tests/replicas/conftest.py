@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from deploy.processes import free_port
 from deploy.stack import Stack, running
 
 LEASE_S = 3
@@ -24,11 +23,7 @@ def home() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def stack(home: Path) -> Iterator[Stack]:
-    """Two replicas behind the balancer, whose leases are short. Who breaks a part of it puts it up again.
-
-    They know their public address, as replicas must that are also asked behind the balancer: their tokens name it."""
-    port = free_port()
+    """Two replicas behind the balancer, whose leases are short. Who breaks a part of it puts it up again."""
     options = ("--lease-s", str(LEASE_S), "--webhook-network", "127.0.0.0/8", "--jwt-leeway-s", "1")
-    public = ("--public-url", f"http://127.0.0.1:{port}")
-    with running(home / "stack", port=port, options=(*options, *public)) as started:
+    with running(home / "stack", options=options) as started:
         yield started
