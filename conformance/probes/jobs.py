@@ -58,7 +58,7 @@ async def job_run(session: Session) -> None:
     wanted: dict[str, Any] = {"document": DOCUMENT, "idempotency_key": key, **slow}
     submitted = await session.call("submit_job", "submitted", **wanted)
     job = _job_id(submitted)
-    path = _path(session, submitted, job)
+    path = located_path(session, submitted, job)
     if path is not None:
         await session.raw("GET", path, "located")
     has_events = "job_events" in session.dialect.operations
@@ -247,7 +247,7 @@ def _job_id(submitted: Reading) -> str:
     return found.value
 
 
-def _path(session: Session, submitted: Reading, job: str) -> str | None:
+def located_path(session: Session, submitted: Reading, job: str) -> str | None:
     """Where the Location of an accepted job leads, below a base URL.
 
     Between several replicas it may name the address of the balancer, which nobody has told: only the path of just this
