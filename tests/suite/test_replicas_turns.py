@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import socket
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from typing import Any
@@ -15,7 +17,7 @@ from conformance.evidence import Chunk, Exchange, Sent
 from conformance.probes.jobs import located_path
 from conformance.registry import PROBES, load_all
 from conformance.replicas import Replicas, below
-from conformance.run import Run, RunStopped
+from conformance.run import BREAKER, Run, RunStopped
 from conformance.session import Ask, Session
 from conformance.target import Target
 from conformance.turns import Turns
@@ -143,7 +145,7 @@ def test_the_longer_of_two_bases_is_meant() -> None:
 def sent_by(
     act: Callable[[Session, Run], Awaitable[Any]],
     *answering: Answering,
-    exhausts: bool = False,
+    further: tuple[str, ...] = (),
     **target: Any,
 ) -> tuple[list[list[Asked]], Run]:
     """What each server was asked by a probe that does ``act``, and its run."""
@@ -153,10 +155,10 @@ def sent_by(
         dialect = load_dialect("openai-chat")
         async with Wire() as wire:
             described = Target.create(
-                urls[0], "openai-chat", model="m", key="sk-k", replicas=urls[1:], **target
+                urls[0], "openai-chat", model="m", key="sk-k", replicas=[*urls[1:], *further], **target
             )
             runs.append(Run(described, dialect, wire))
-            await act(Session(runs[0], "probe", exhausts=exhausts), runs[0])
+            await act(Session(runs[0], "probe"), runs[0])
 
     with ExitStack() as stack:
         servers = [stack.enter_context(api(answer)) for answer in answering]
@@ -198,6 +200,20 @@ def test_the_budget_holds_for_the_sum() -> None:
 
     (first, second), _ = sent_by(act, completion, completion, max_calls=3)
     assert [len(first), len(second)] == [2, 1]
+
+
+def test_a_replica_that_is_down_ends_the_run_although_others_answer() -> None:
+    async def act(session: Session, run: Run) -> None:
+        for _ in range(2 * BREAKER):
+            await session.call("chat", "r", **ASKED)
+        gone = re.escape(f"replica 2: {run.target.bases[1]} is down: {BREAKER} calls in a row")
+        with pytest.raises(RunStopped, match=gone):
+            await session.call("chat", "r", **ASKED)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        gone = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    (first,), _ = sent_by(act, completion, further=(gone,))
+    assert len(first) == BREAKER
 
 
 def test_shared_calls_stay_one() -> None:
