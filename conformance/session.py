@@ -255,11 +255,10 @@ class Session:
         limits: Limits | None = None,
     ) -> Reading:
         """Send a request that is no operation of the dialect; ``path`` is below the base URL."""
+        url = self.target.base_url.rstrip("/") + path
         sent = Sent(
             method,
-            with_query(
-                self.target.base_url.rstrip("/") + path, self.dialect.auth_query(self.target, principal)
-            ),
+            with_query(url, self.dialect.auth_query(self.target, principal)),
             with_headers(self.dialect.auth_headers(self.target, principal), headers or {}),
             body,
         )
