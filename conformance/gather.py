@@ -105,6 +105,10 @@ def plan(checks: Iterable[Check], dialect: Dialect, target: Target) -> Plan:
         reason = _left_out(probe, dialect, target) or idle.get(name, "")
         if dialect.name != "contract":
             probe = replace(probe, calls=probe.vendor_calls)
+        if probe.phase == BASELINE:
+            probe = replace(
+                probe, calls=probe.calls + len(target.replicas), tokens=probe.tokens * len(target.bases)
+            )
         if reason:
             skipped.append(ProbeRecord(name, "skipped", reason))
         else:

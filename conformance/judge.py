@@ -16,6 +16,7 @@ from conformance.offers import as_seen, not_offered
 from conformance.reading import Probed, Reading, probed, readings_of
 from conformance.recorded import doubtful, unseen
 from conformance.registry import Check
+from conformance.replicas import Naming
 from conformance.verdict import Inconclusive, NotOffered, NotTested, Result, Verdict, Violation
 from spec.catalogue import Requirement
 
@@ -30,6 +31,11 @@ class Bench:
     @cached_property
     def readings(self) -> tuple[Reading, ...]:
         return readings_of(self.evidence, self.dialect)
+
+    @cached_property
+    def naming(self) -> Naming:
+        """What the exchanges are called in details."""
+        return Naming(self.evidence)
 
     @cached_property
     def exchanges(self) -> tuple[Reading, ...]:
@@ -97,29 +103,30 @@ def evaluate(check: Check, requirement: Requirement, bench: Bench, arguments: Ma
     if failed:
         reason = "; ".join(f"probe {p.record.name} failed: {p.record.reason}" for p in failed)
         return _verdict(requirement, Result.ERROR, reason, check)
+    told = bench.naming.prose
     try:
         detail = check.function(**arguments) or ""
     except Violation as violation:
         if doubt := doubtful(requirement, bench.evidence):
-            return _verdict(requirement, Result.INCONCLUSIVE, f"{violation}; {doubt}", check)
+            return _verdict(requirement, Result.INCONCLUSIVE, told(f"{violation}; {doubt}"), check)
         result = Result.FAIL if requirement.level == "MUST" else Result.WARN
         evidence = (violation.at,) if violation.at else ()
         return Verdict(
-            requirement.id, requirement.level, requirement.capability, result, str(violation),
-            violation.expected, violation.seen, violation.where, evidence, check.name,
+            requirement.id, requirement.level, requirement.capability, result, told(str(violation)),
+            violation.expected, told(violation.seen), violation.where, evidence, check.name,
             time.perf_counter() - clock,
         )  # fmt: skip
     except NotTested as signal:
-        return _verdict(requirement, Result.NOT_TESTED, str(signal), check)
+        return _verdict(requirement, Result.NOT_TESTED, told(str(signal)), check)
     except Inconclusive as signal:
-        return _verdict(requirement, Result.INCONCLUSIVE, str(signal), check)
+        return _verdict(requirement, Result.INCONCLUSIVE, told(str(signal)), check)
     except NotOffered as signal:
         return _verdict(requirement, Result.NOT_OFFERED, str(signal), check)
     except Exception as error:  # noqa: BLE001 - the suite's own bug is never the vendor's failure
         place = traceback.extract_tb(error.__traceback__)[-1]
         reason = f"{type(error).__name__}: {error} (in {place.name}, line {place.lineno})"
         return _verdict(requirement, Result.ERROR, reason, check)
-    return _verdict(requirement, Result.PASS, detail, check, time.perf_counter() - clock)
+    return _verdict(requirement, Result.PASS, told(detail), check, time.perf_counter() - clock)
 
 
 def _verdict(

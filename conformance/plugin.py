@@ -24,6 +24,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="base URL of the API to judge, for instance http://127.0.0.1:8000/api/v1",
     )
     group.addoption(
+        "--replica",
+        metavar="URL",
+        action="append",
+        default=[],
+        help="base URL of a further replica (repeatable): calls go to them in turn",
+    )
+    group.addoption(
         "--dialect",
         metavar="NAME",
         default="contract",
@@ -113,6 +120,7 @@ def _settings(config: pytest.Config) -> Settings:
             max_calls=option("--max-calls"),
             callback_url=option("--callback-url"),
             callback_port=option("--callback-port"),
+            replicas=option("--replica"),
         )
     except (DialectError, TargetError) as error:
         raise pytest.UsageError(str(error)) from None

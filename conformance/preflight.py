@@ -24,12 +24,19 @@ def refuse_unusable(baseline: Sequence[Exchange], dialect: Dialect) -> None:
 
     A target that merely answers badly (hangs, resets, a wrong shape) is judged, not refused.
     """
-    chat = next((e for e in reversed(baseline) if e.operation == "chat"), None)
-    if chat is None:
-        if "{model}" in dialect.operations["chat"].path:
-            raise UnusableTarget("no model is known, and the target lists none: give --model", 2)
-        return
-    base = chat.sent.url.split("?", 1)[0]
+    chats = {e.role.partition("!")[0]: e for e in baseline if e.operation == "chat"}
+    if not chats and "{model}" in dialect.operations["chat"].path:
+        raise UnusableTarget("no model is known, and the target lists none: give --model", 2)
+    for role, chat in chats.items():
+        further = role.startswith("replica ")
+        where = chat.sent.url.split("?", 1)[0]
+        _refuse(chat, f"{role}, {where}" if further else where, dialect)
+        if further and chat.status is None:
+            told = chat.failure.detail if chat.failure else "no response"
+            raise UnusableTarget(f"{role}, {where}, does not answer: {told}; the run needs every replica", 3)
+
+
+def _refuse(chat: Exchange, base: str, dialect: Dialect) -> None:
     if chat.failure and chat.failure.kind in _UNREACHABLE:
         hint = "is it running, and is the port right?"
         if chat.failure.kind == "tls":

@@ -14,12 +14,13 @@ from conformance.budget import Ledger, OverBudget, Share
 from conformance.dialects.model import Dialect
 from conformance.evidence import Exchange, Principal
 from conformance.reading import Reading
+from conformance.replicas import Replicas
 from conformance.sharing import Sharing
 from conformance.target import Target
 from conformance.wire.http import Wire
 
 BREAKER = 4
-"""Calls in a row without a response, or without an end of it, after which the target counts as down."""
+"""Calls in a row to one replica without a response, or without an end of it, after which the target counts as down."""
 
 PATIENCE = 30.0
 """Seconds after the start of a run until which a probe still waits as long as a 429 asks, and sends again."""
@@ -55,7 +56,8 @@ class Run:
         self.secrets: set[str] = set()
         """Signing secrets: kept out of what is written, but no credentials, so the target may repeat them."""
         self._ids = itertools.count(1)
-        self._failures = 0
+        self._replicas = Replicas(target.bases)
+        self._failures: dict[str, int] = {}
         self._patience_ends = time.monotonic() + PATIENCE
         self._kept = kept
         self._lines: dict[Principal, asyncio.Lock] = {}
@@ -66,8 +68,10 @@ class Run:
 
     def admit(self, most: Share) -> None:
         """Count one call that may take ``most`` tokens, or raise :class:`RunStopped`."""
-        if self._failures >= BREAKER:
-            raise RunStopped(f"the target is down: {self._failures} calls in a row got no whole response")
+        for base, failures in self._failures.items():
+            if failures >= BREAKER:
+                who = self._replicas.name(base) or "the target"
+                raise RunStopped(f"{who} is down: {failures} calls in a row got no whole response")
         try:
             self.ledger.reserve(most)
         except OverBudget as over:
@@ -103,7 +107,8 @@ class Run:
         self.exchanges.append(exchange)
         self.ledger.settle(most, _taken(reading, most) if took is None else took)
         if exchange.left_at is None:
-            self._failures = self._failures + 1 if _is_down(exchange) else 0
+            base = self._replicas.base(exchange.sent.url)
+            self._failures[base] = self._failures.get(base, 0) + 1 if _is_down(exchange) else 0
 
     def next_id(self) -> str:
         return f"x{next(self._ids):04d}"

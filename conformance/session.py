@@ -5,62 +5,46 @@ The session keeps the run's budget, its concurrency and its circuit breaker; a p
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import json
-import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
 
-from conformance.budget import GENERATING, Share, most_of
+from conformance.budget import most_of
 from conformance.dialects.model import Dialect
-from conformance.dialects.request import UnsupportedOperation, build_request, settled, with_query
-from conformance.evidence import AUTHORIZATION_SERVER, Exchange, Frame, Outcome, Principal, ProbeRecord, Sent
+from conformance.dialects.request import (
+    UnsupportedOperation,
+    build_request,
+    settled,
+    with_headers,
+    with_query,
+)
+from conformance.evidence import AUTHORIZATION_SERVER, Outcome, Principal, ProbeRecord, Sent
+from conformance.needs import NO_CLIENT, ProbeSkipped, receiver_for
 from conformance.reading import Probed, Reading, borrowed
 from conformance.run import Run
+from conformance.sending import Ask, HangUp, Outgoing, Sender
 from conformance.target import Limits, OAuth, Target
-from conformance.wire.http import Recorded
+from conformance.turns import Turns
 from conformance.wire.receiver import Receiver
-from conformance.wire.websocket import Conversation, converse
+from conformance.wire.websocket import Conversation
 
-TRIES = 2
-"""How often a refused call is sent again: when its turn comes, and once more after the wait it is told then."""
+__all__ = ["NO_CLIENT", "Ask", "HangUp", "ProbeSkipped", "Session"]
 
 COMBINED = "combined"
 """In place of a probe: a request that serves several (:mod:`conformance.probes.combining`)."""
 
-LIMITED = "!429"
-"""Suffix of the role of an answer that was refused by a limit and then sent again as told."""
-
-NO_CLIENT = "needs a client: --oauth-token-url, --client-id and --client-secret"
-
-HangUp = Callable[[bytes], bool]
-
-
-class ProbeSkipped(Exception):  # noqa: N818 - a signal
-    """The probe cannot be sent: names the missing provocation, key or operation."""
-
-
-@dataclass(frozen=True)
-class Ask:
-    """A call of :meth:`Session.in_turn`; the fields are the parameters of :meth:`Session.call`."""
-
-    operation: str
-    role: str
-    principal: Principal = "main"
-    body: bytes | None = None
-    params: Mapping[str, Any] = field(default_factory=dict)
-
 
 class Session:
-    """The run as one probe sees it."""
+    """The run as one probe sees it. Where the target has several replicas, its calls go to them in turn
+    (:class:`~conformance.turns.Turns`); a call that a limit refused stays where it was."""
 
     def __init__(self, run: Run, probe: str, *, exhausts: bool = False) -> None:
-        self._run, self._probe, self._exhausts = run, probe, exhausts
-        self._wire = run.wire
-        self._mine: list[Exchange] = []
+        self._run, self._probe = run, probe
+        self._sender = Sender(run, probe, exhausts=exhausts)
+        self._mine = self._sender.sent
+        self._turns = Turns(run.target.bases, self._mine)
         self.notes: dict[str, Any] = {}
         self._borrowed: dict[str, str] = {}
 
@@ -82,15 +66,7 @@ class Session:
 
     def receiver(self) -> Receiver:
         """A server for the target's webhooks, or skip this probe if the target cannot reach this machine."""
-        target = self.target
-        if target.callback_url is not None:
-            port = target.callback_port or urlsplit(target.callback_url).port
-            return Receiver("0.0.0.0", port or 0, target.callback_url)  # noqa: S104 - the tester asked for it
-        if target.local:
-            return Receiver("127.0.0.1", 0)
-        raise ProbeSkipped(
-            "webhooks need a way back: say with --callback-url where the target reaches this machine"
-        )
+        return receiver_for(self.target)
 
     def has_key(self, principal: Principal) -> bool:
         return principal in self.target.keys
@@ -116,7 +92,7 @@ class Session:
     def without_certificate(self) -> Session:
         """The same probe, over connections on which the client shows no certificate."""
         other = copy.copy(self)
-        other._wire = self._run.bare_wire
+        other._sender = self._sender.without_certificate()
         return other
 
     def keep_secret(self, credential: str) -> None:
@@ -151,7 +127,16 @@ class Session:
         """
         params = settled(self.dialect, {"model": self.target.model, **params})
         sent = self._built(operation, params, principal, headers, body)
-        return await self._send(sent, operation, role, principal, params, hang_up, limits)
+        sent = self._turns.given(sent, params, principal)
+        return await self._sender.send(Outgoing(sent, operation, role, principal, params, hang_up, limits))
+
+    async def each_further_replica(self, operation: str, **params: Any) -> None:
+        """One call to each replica but the first, in the roles ``replica 2``, ``replica 3``, …"""
+        params = settled(self.dialect, {"model": self.target.model, **params})
+        sent = self._built(operation, params, "main", None, None)
+        for index in range(1, len(self.target.bases)):
+            here = self._turns.to(index, sent)
+            await self._sender.send(Outgoing(here, operation, f"replica {index + 1}", "main", params))
 
     async def shared(
         self,
@@ -167,15 +152,12 @@ class Session:
         """Like :meth:`call`, but once a run: an equal request that any probe has shared is not sent again.
 
         The answer is evidence of each of these probes, under the role that each has for it. For requests whose answer
-        does not depend on when, or how often, they are sent. ``provoked``: a 5xx is what was asked for.
+        does not depend on when, or how often, they are sent. ``provoked``: a 5xx is what was asked for. Of several
+        replicas the first is asked, so that the call stays one for all probes; the probe's next goes to the second.
         """
         asked = settled(self.dialect, {"model": self.target.model, **params})
-        sent = self._built(operation, asked, principal, headers, body)
-
-        async def send() -> Reading:
-            return await self._send(sent, operation, role, principal, asked, None, None)
-
-        return await self._once_a_run(sent, role, send, provoked=provoked)
+        sent = self._turns.at_first(self._built(operation, asked, principal, headers, body), asked)
+        return await self._once_a_run(Outgoing(sent, operation, role, principal, asked), provoked=provoked)
 
     async def combined(self, operation: str, **request: Any) -> Reading:
         """Like :meth:`shared`, of a request that is peculiar in several ways: it is of no probe until :meth:`also`."""
@@ -198,7 +180,8 @@ class Session:
         return f"aiconform-{name}-{self._run.mark}"
 
     async def in_turn(self, *asked: Ask) -> list[Reading]:
-        """Calls one after the other on one connection; fewer readings than calls if it could not be kept open.
+        """Calls one after the other on one connection, and so at one replica; fewer readings than calls if it could not
+        be kept open.
 
         What a limit refuses is not sent again.
         """
@@ -206,21 +189,12 @@ class Session:
         sent = [
             self._built(a.operation, p, a.principal, None, a.body) for a, p in zip(asked, named, strict=True)
         ]
-        most = [most_of(a.operation, p, s.body) for a, p, s in zip(asked, named, sent, strict=True)]
-        async with self._run.slots:
-            for share in most:
-                self._run.admit(share)
-            started = time.time()
-            answers = await self._wire.send_in_turn(sent, self._limits("chat"))
-        readings = []
-        for ask, params, share, recorded in zip(asked, named, most, answers, strict=False):
-            reading = self._recorded(recorded, ask.operation, ask.role, ask.principal, params, started)
-            started += reading.exchange.t_end or 0.0
-            self._run.note(reading, share)
-            readings.append(reading)
-        for share in most[len(answers) :]:
-            self._run.withdraw(share)
-        return readings
+        return await self._sender.send_in_turn(
+            [
+                Outgoing(s, a.operation, a.role, a.principal, p)
+                for a, p, s in zip(asked, named, self._turns.together(sent), strict=True)
+            ]
+        )
 
     async def models(self, role: str = "models") -> Reading:
         """The list of models, once a run."""
@@ -231,14 +205,14 @@ class Session:
         public = await self.shared("capabilities", "capabilities", principal="none")
         return public if public.ok else await self.shared("capabilities", "capabilities")
 
-    async def _once_a_run(
-        self, sent: Sent, role: str, send: Callable[[], Awaitable[Reading]], *, provoked: bool = False
-    ) -> Reading:
-        reading, fresh = await self._run.sharing.once(sent, send, provoked=provoked)
+    async def _once_a_run(self, call: Outgoing, *, provoked: bool = False) -> Reading:
+        reading, fresh = await self._run.sharing.once(
+            call.sent, lambda: self._sender.send(call), provoked=provoked
+        )
         if fresh:
             return reading
-        self._borrowed[role] = reading.exchange.id
-        mine = borrowed(reading, self._probe, role)
+        self._borrowed[call.role] = reading.exchange.id
+        mine = borrowed(reading, self._probe, call.role)
         self._mine.append(mine.exchange)
         return mine
 
@@ -255,8 +229,8 @@ class Session:
             sent = build_request(self.dialect, operation, params, self.target, principal)
         except UnsupportedOperation as missing:
             raise ProbeSkipped(str(missing)) from None
-        changed = replace(sent, headers=_override(sent.headers, headers or {}))
-        return changed if body is None else replace(changed, body=body)
+        changed = with_headers(sent.headers, headers or {})
+        return replace(sent, headers=changed, body=sent.body if body is None else body)
 
     async def socket(
         self,
@@ -275,20 +249,13 @@ class Session:
         params = {"model": self.target.model, **params}
         built = self._built("chat_socket", params, principal, {"Content-Type": "", **(headers or {})}, None)
         message = json.loads(built.body) if built.body else {}
-        sent = replace(built, body=b"")
+        sent = self._turns.given(replace(built, body=b""), params, principal)
 
         async def talk(conversation: Conversation) -> None:
             await script(conversation, message)
 
-        async with self._run.slots:
-            most = most_of("chat_socket", params, built.body)
-            self._run.admit(most)
-            started = time.time()
-            recorded, frames = await converse(self._wire, sent, limits or self.target.limits, talk)
-        reading = self._recorded(recorded, "chat_socket", role, principal, params, started, frames)
-        # What the answers on it took stands in their frames; only an upgrade that was refused took nothing for sure.
-        self._run.note(reading, most, most if reading.status == 101 else Share())
-        return reading
+        call = Outgoing(sent, "chat_socket", role, principal, params, limits=limits)
+        return await self._sender.converse(call, most_of("chat_socket", params, built.body), talk)
 
     async def raw(
         self,
@@ -302,21 +269,23 @@ class Session:
         limits: Limits | None = None,
     ) -> Reading:
         """Send a request that is no operation of the dialect; ``path`` is below the base URL."""
+        url = self.target.base_url.rstrip("/") + path
         sent = Sent(
             method,
-            with_query(
-                self.target.base_url.rstrip("/") + path, self.dialect.auth_query(self.target, principal)
-            ),
-            _override(self.dialect.auth_headers(self.target, principal), headers or {}),
+            with_query(url, self.dialect.auth_query(self.target, principal)),
+            with_headers(self.dialect.auth_headers(self.target, principal), headers or {}),
             body,
         )
-        return await self._send(sent, "raw", role, principal, {}, None, limits)
+        sent = self._turns.given(sent, {}, principal)
+        return await self._sender.send(Outgoing(sent, "raw", role, principal, limits=limits))
 
     async def odd(self, operation: str, role: str, body: bytes | None) -> Reading:
         """Send an operation with a body that need not make sense. It is budgeted like the operation, and recorded as
         ``raw``: its answer says nothing about those to sensible requests."""
-        sent = self._built(operation, {"model": self.target.model}, "main", None, body)
-        return await self._send(sent, "raw", role, "main", {}, None, None, budgeted_as=operation)
+        sent = self._turns.given(
+            self._built(operation, {"model": self.target.model}, "main", None, body), {}, "main"
+        )
+        return await self._sender.send(Outgoing(sent, "raw", role, budgeted_as=operation))
 
     async def fetch(
         self,
@@ -333,89 +302,8 @@ class Session:
         ``shared``: once a run, as by :meth:`shared`.
         """
         sent = Sent(method, url, tuple((headers or {}).items()), body)
-
-        async def send() -> Reading:
-            return await self._send(sent, AUTHORIZATION_SERVER, role, "none", {}, None, None)
-
-        return await (self._once_a_run(sent, role, send) if shared else send())
-
-    async def _send(
-        self,
-        sent: Sent,
-        operation: str,
-        role: str,
-        principal: Principal,
-        params: Mapping[str, Any],
-        hang_up: HangUp | None,
-        limits: Limits | None,
-        budgeted_as: str | None = None,
-    ) -> Reading:
-        like = budgeted_as or operation
-        reading = await self._once(sent, operation, role, principal, params, hang_up, limits, like)
-        if self._exhausts or self._run.wait_of(reading) is None:
-            return reading
-        refused_at = time.monotonic()
-        async with self._run.line(principal):
-            for _ in range(TRIES):
-                wait = self._run.wait_of(reading)
-                if wait is None:
-                    break
-                await asyncio.sleep(max(0.0, refused_at + wait - time.monotonic()))
-                reading = await self._once(sent, operation, role, principal, params, hang_up, limits, like)
-                refused_at = time.monotonic()
-        return reading
-
-    async def _once(
-        self,
-        sent: Sent,
-        operation: str,
-        role: str,
-        principal: Principal,
-        params: Mapping[str, Any],
-        hang_up: HangUp | None,
-        limits: Limits | None,
-        like: str,
-    ) -> Reading:
-        async with self._run.slots:
-            most = most_of(like, params, sent.body)
-            self._run.admit(most)
-            started = time.time()
-            recorded: Recorded = await self._wire.send(sent, limits or self._limits(like), hang_up)
-        if recorded.recording.status == 429 and not self._exhausts:
-            role += LIMITED
-        reading = self._recorded(recorded, operation, role, principal, params, started)
-        self._run.note(reading, most)
-        return reading
-
-    def _recorded(
-        self,
-        recorded: Recorded,
-        operation: str,
-        role: str,
-        principal: Principal,
-        params: Mapping[str, Any],
-        started: float,
-        frames: tuple[Frame, ...] = (),
-    ) -> Reading:
-        exchange = Exchange(
-            id=self._run.next_id(),
-            probe=self._probe,
-            role=role,
-            operation=operation,
-            principal=principal,
-            params=params,
-            sent=recorded.sent,
-            started_at=started,
-            frames=frames,
-            **recorded.response(),
-        )
-        self._mine.append(exchange)
-        return Reading(exchange, self.dialect)
-
-    def _limits(self, operation: str) -> Limits:
-        # A model may work as long as the whole call may take before the head of its answer comes.
-        limits = self.target.limits
-        return replace(limits, headers=limits.total) if operation in GENERATING else limits
+        call = Outgoing(sent, AUTHORIZATION_SERVER, role, "none")
+        return await (self._once_a_run(call) if shared else self._sender.send(call))
 
     def so_far(self) -> Probed:
         """What this probe recorded until now, for a probe whose next step depends on it."""
@@ -424,11 +312,3 @@ class Session:
     def record(self, outcome: Outcome, reason: str = "") -> ProbeRecord:
         """What became of the probe."""
         return ProbeRecord(self._probe, outcome, reason, self.notes, self._borrowed)
-
-
-def _override(
-    headers: tuple[tuple[str, str], ...], changes: Mapping[str, str]
-) -> tuple[tuple[str, str], ...]:
-    lowered = {name.lower() for name in changes}
-    kept = tuple((k, v) for k, v in headers if k.lower() not in lowered)
-    return kept + tuple((k, v) for k, v in changes.items() if v != "")

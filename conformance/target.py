@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
+from conformance.addresses import TargetError, base_url_of, callback_url_of, replicas_of
 from conformance.budget import Budget, Price
 
-
-class TargetError(ValueError):
-    """The target is described wrongly; the message says what to change."""
+__all__ = [
+    "ClientCertificate",
+    "Declared",
+    "Limits",
+    "OAuth",
+    "Target",
+    "TargetError",
+    "client_certificate",
+    "oauth_client",
+]
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,8 @@ class Target:
     ``keys`` maps a principal (``main``, ``other``, ``limited``, ``narrow``, ``budget``) to its credential; secrets
     never leave this object except in a request header, or in the form of a token request. ``hidden``: other secrets,
     such as the value of an extra header. ``proxy``: an ``http://host:port`` URL. ``document``: the API's own OpenAPI
-    document, with overlays applied, if the tester gave it."""
+    document, with overlays applied, if the tester gave it. ``replicas``: base URLs of further replicas, between which
+    the run is the balancer; everything else holds for all of them."""
 
     base_url: str
     dialect: str
@@ -87,6 +96,7 @@ class Target:
     oauth: OAuth | None = None
     certificate: ClientCertificate | None = None
     document: Mapping[str, Any] | None = field(default=None, repr=False)
+    replicas: tuple[str, ...] = ()
 
     @classmethod
     def create(
@@ -109,11 +119,12 @@ class Target:
         ca_bundle: str | None = None,
         callback_url: str | None = None,
         callback_port: int | None = None,
+        replicas: Sequence[str] = (),
     ) -> Target:
         """A target from what a tester types.
 
         Raises:
-            TargetError: the URL has no scheme or host, or a number is out of range.
+            TargetError: a URL has no scheme or host, a replica is named twice, or a number is out of range.
         """
         given = {
             "main": key,
@@ -129,8 +140,9 @@ class Target:
                 raise TargetError(
                     f"the {principal} key has characters that cannot stand in a header: was it pasted whole?"
                 )
+        base = base_url_of(base_url)
         return cls(
-            base_url=_base_url(base_url),
+            base_url=base,
             dialect=dialect,
             keys={name: value for name, value in given.items() if value},
             model=model,
@@ -139,20 +151,22 @@ class Target:
             concurrency=concurrency or cls.concurrency,
             verify=verify,
             ca_bundle=ca_bundle,
-            callback_url=_callback(callback_url, callback_port),
+            callback_url=callback_url_of(callback_url, callback_port),
             callback_port=callback_port,
             oauth=oauth,
             certificate=certificate,
+            replicas=replicas_of(base, replicas),
         )
 
     @property
+    def bases(self) -> tuple[str, ...]:
+        """The base URLs of all replicas; the first is ``base_url``."""
+        return (self.base_url, *self.replicas)
+
+    @property
     def local(self) -> bool:
-        """Whether the target is this machine, by a loopback address or by the name of one."""
-        host = urlsplit(self.base_url).hostname or ""
-        try:
-            return ipaddress.ip_address(host).is_loopback
-        except ValueError:
-            return host == "localhost" or host.endswith(".localhost")
+        """Whether the target, with all its replicas, is this machine, by a loopback address or by the name of one."""
+        return all(map(_is_loopback, self.bases))
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -175,6 +189,7 @@ class Target:
             "oauth": self.oauth is not None,
             "client_certificate": self.certificate is not None,
             **({"name": self.name} if self.name else {}),
+            **({"replicas": list(self.bases)} if self.replicas else {}),
             **({"declared": self._declared()} if self.declared != Declared() else {}),
         }
 
@@ -192,23 +207,12 @@ class Target:
         }
 
 
-def _callback(url: str | None, port: int | None) -> str | None:
-    if url is None:
-        if port is not None:
-            raise TargetError(
-                "--callback-port needs --callback-url, the address under which the target reaches it"
-            )
-        return None
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
     try:
-        parts = urlsplit(url)
-        wanted = port if port is not None else parts.port
+        return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        raise TargetError(f"--callback-url: '{url}' has no valid port") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
-        raise TargetError(f"--callback-url: '{url}' is not a plain http or https URL")
-    if wanted is None:
-        raise TargetError("--callback-url names no port: say with --callback-port where to listen for it")
-    return url.rstrip("/")
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def oauth_client(
@@ -229,27 +233,6 @@ def oauth_client(
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.fragment:
         raise TargetError("--oauth-token-url is an http(s) URL without credentials in it")
     return OAuth(token_url, client_id, client_secret, redirect_uri)
-
-
-def _base_url(text: str) -> str:
-    if "://" not in text:
-        raise TargetError(f"'{text}' is not a URL: write http://{text} or https://{text}")
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https"):
-        raise TargetError(f"'{text}' has the scheme {parts.scheme}: only http and https can be judged")
-    if not parts.hostname:
-        raise TargetError(f"'{text}' names no host")
-    if parts.username or parts.password:
-        raise TargetError("credentials do not belong in the URL: use --key")
-    if parts.query or parts.fragment:
-        raise TargetError(
-            f"'{text}' has a query or fragment: give the base URL, for instance https://host/v1"
-        )
-    try:
-        _ = parts.port
-    except ValueError:
-        raise TargetError(f"'{text}' has no valid port") from None
-    return text.rstrip("/")
 
 
 def client_certificate(certificate: str | None, key: str | None) -> ClientCertificate | None:

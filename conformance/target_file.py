@@ -23,6 +23,7 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
+from conformance.addresses import replicas_of
 from conformance.budget import Budget, Price
 from conformance.dialects.schema import dialect_schema, problem_in
 from conformance.target import ClientCertificate, Declared, Limits, Target, TargetError, client_certificate
@@ -152,6 +153,7 @@ def target_of(file: TargetFile, name: str, dialect: str) -> Target:
         limits=Limits(headers=min(timeout, Limits.headers), total=timeout),
         verify=not entry.get("insecure", False),
         ca_bundle=_file(file, entry, "ca_bundle"),
+        replicas=target_replicas(file, name),
     )
     return replace(
         target,
@@ -166,6 +168,20 @@ def target_of(file: TargetFile, name: str, dialect: str) -> Target:
         budget=Budget(None, budget.get("tokens"), budget.get("cost"), budget.get("seconds")),
         price=Price(**entry["price"]) if "price" in entry else None,
     )
+
+
+def target_replicas(file: TargetFile, name: str) -> tuple[str, ...]:
+    """The further replicas of a target.
+
+    Raises:
+        TargetError: one is no base URL, or is there twice.
+    """
+    entry = file.targets[name]
+    try:
+        return replicas_of(entry["url"], entry.get("replicas", ()))
+    except TargetError as problem:
+        reason = str(problem).removeprefix("--replica: ")
+        raise TargetError(f"{file.path}: /targets/{name}/replicas: {reason}") from None
 
 
 def dialect_name(file: TargetFile, name: str) -> str:

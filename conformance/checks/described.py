@@ -15,6 +15,8 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
+from conformance.replicas import Replicas
+
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace", "query")
 _ROOT = "urn:aiconform:description"
 _MAX_REFERENCES = 8
@@ -153,9 +155,9 @@ class Description:
         return value
 
 
-def path_below(base_url: str, url: str) -> str | None:
-    """The path of ``url`` below ``base_url``, without query; None if it lies elsewhere."""
-    base, path = urlsplit(base_url).path.rstrip("/"), urlsplit(url).path
+def path_below(target: Mapping[str, Any], url: str) -> str | None:
+    """The path of ``url`` below the target's base URL, without query; None if it lies elsewhere."""
+    base, path = urlsplit(Replicas.of(target).base(url)).path.rstrip("/"), urlsplit(url).path
     return path.removeprefix(base) if path.startswith(f"{base}/") and "/../" not in path else None
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from conformance.checks.challenges import bearer
 from conformance.checks.refusals import brief, decisive
 from conformance.reading import Probed, Reading, member_of
 from conformance.registry import check
+from conformance.replicas import Replicas
 from conformance.verdict import Inconclusive, NotTested, expect
 
 MOST_LEEWAY = 60.0
@@ -170,7 +173,9 @@ def test_a_bound_token_is_worth_nothing_without_its_certificate(bound_token: Pro
 
 
 @check("AUTH-12")
-def test_the_challenge_leads_to_the_resource_metadata(resource_metadata: Probed) -> str:
+def test_the_challenge_leads_to_the_resource_metadata(
+    resource_metadata: Probed, target: Mapping[str, Any]
+) -> str:
     """WWW-Authenticate names the document, which names this API and its authorization servers."""
     challenge = decisive(resource_metadata["challenge"])
     if challenge.status != 401:
@@ -188,8 +193,11 @@ def test_the_challenge_leads_to_the_resource_metadata(resource_metadata: Probed)
     base = challenge.exchange.sent.url.partition("?")[0]
     resource = body.get("resource")
     # RFC 9728 3.3: the resource must be the one that the client has asked for.
+    named = isinstance(resource, str) and f"{base}/".startswith(f"{resource.rstrip('/')}/")
+    if isinstance(resource, str) and not named and Replicas.of(target).several:
+        raise Inconclusive(f"{resource} may be the balancer's address: replicas were asked behind it")
     expect(
-        isinstance(resource, str) and f"{base}/".startswith(f"{resource.rstrip('/')}/"),
+        named,
         expected=f"a resource to which {base} belongs",
         seen=repr(resource),
         at=reading,

@@ -120,7 +120,7 @@ def _described(
     seen = False
     for reading in complete(exchanges):
         sent = reading.exchange.sent
-        path = path_below(str(target["base_url"]), sent.url)
+        path = path_below(target, sent.url)
         operation = None if path is None else _contract().operation(sent.method, path)
         if operation is not None and reading.status is not None:
             seen = True

@@ -50,7 +50,7 @@ def test_the_description_served_is_the_one_that_runs(
             continue
         method, path = (
             answered.exchange.sent.method,
-            path_below(target["base_url"], answered.exchange.sent.url),
+            path_below(target, answered.exchange.sent.url),
         )
         expect(
             path is not None and description.operation(method, path) is not None,

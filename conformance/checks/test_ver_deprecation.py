@@ -82,7 +82,7 @@ def test_the_description_and_the_headers_agree_on_deprecation(
     judged = 0
     for reading in exchanges:
         sent = reading.exchange.sent
-        path = path_below(target["base_url"], sent.url)
+        path = path_below(target, sent.url)
         operation = description.operation(sent.method, path) if reading.ok and path is not None else None
         if operation is None:
             continue

@@ -62,6 +62,14 @@ def command(
         typer.Option(help="Its wire format: a built-in dialect or a YAML file (default: contract)."),
     ] = None,
     config: Config = None,
+    replica: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="URL",
+            help="Base URL of a further replica (repeatable): calls go to them in turn, to see whether they share "
+            "keys, jobs, sessions and limits.",
+        ),
+    ] = None,
     key: Annotated[
         str | None, typer.Option(envvar="AICONFORM_KEY", show_envvar=True, help="Credential.")
     ] = None,
@@ -195,6 +203,7 @@ def command(
             ca_bundle=str(ca_bundle) if ca_bundle else None,
             callback_url=callback_url,
             callback_port=callback_port,
+            replicas=replica or (),
         )
         flags = replace(flags, budget=Budget(None, max_tokens, max_cost, max_time))
         if dry_run:

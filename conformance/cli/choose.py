@@ -7,7 +7,7 @@ from pathlib import Path
 
 from conformance.budget import Budget, Price
 from conformance.target import Declared, Limits, Target, TargetError
-from conformance.target_file import FILE, TargetFile, dialect_name, read_targets, target_of
+from conformance.target_file import FILE, TargetFile, dialect_name, read_targets, target_of, target_replicas
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Chosen:
         return replace(
             flags,
             name=self.name,
+            replicas=flags.replicas or target_replicas(self.file, self.name),
             max_calls=flags.max_calls or budget.get("calls"),
             budget=_merged(flags.budget, base),
             price=Price(**entry["price"]) if "price" in entry else None,
@@ -60,6 +61,7 @@ class Chosen:
             concurrency=flags.concurrency if flags.concurrency != Target.concurrency else base.concurrency,
             callback_url=flags.callback_url,
             callback_port=flags.callback_port,
+            replicas=flags.replicas or base.replicas,
             budget=_merged(flags.budget, base.budget),
         )
 

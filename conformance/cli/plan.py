@@ -19,6 +19,9 @@ def print_plan(console: Console, dialect: Dialect, selection: Selection, target:
     wanted = selection.of(requirements().values())
     planned = plan(selected_checks(r.id for r in wanted).values(), dialect, target)
     price = target.price or dialect.price
+    for number, base in enumerate(target.bases, 1):
+        if target.replicas:
+            console.print(f"replica {number}: {base}", highlight=False)
     for probe in planned.probes:
         console.print(_line(probe.name, probe.calls, probe.tokens, price), highlight=False)
     if planned.shared:

@@ -119,6 +119,15 @@ def with_query(url: str, pairs: tuple[tuple[str, str], ...]) -> str:
     return url + ("&" if "?" in url else "?") + urlencode(pairs, quote_via=quote, errors="surrogatepass")
 
 
+def with_headers(
+    headers: tuple[tuple[str, str], ...], changes: Mapping[str, str]
+) -> tuple[tuple[str, str], ...]:
+    """The headers with these in the place of those of the same name in any case; an empty value removes one."""
+    lowered = {name.lower() for name in changes}
+    kept = tuple((k, v) for k, v in headers if k.lower() not in lowered)
+    return kept + tuple((k, v) for k, v in changes.items() if v != "")
+
+
 def _headers(template: Mapping[str, str], values: Mapping[str, Any]) -> Headers:
     return [(name, _text(v)) for name, v in _members(template, values) if v is not _ABSENT]
 

@@ -13,6 +13,7 @@ from conformance.probes.shared import FIRST
 from conformance.probes.versioning import living_models
 from conformance.reading import Reading
 from conformance.registry import probe
+from conformance.replicas import below
 from conformance.session import Session
 
 LINKS_FOLLOWED = 4
@@ -32,14 +33,10 @@ async def deprecated(session: Session) -> None:
     answers = [await session.call("count_tokens", "operation", **FIRST)]
     if old is not None and isinstance(old.get("id"), str):
         answers.append(await session.shared("chat", "model", model=old["id"], **FIRST))
-    base = session.target.base_url.rstrip("/")
     targets = dict.fromkeys(target for a in answers for target in _links(a))
-    below = [t for t in targets if t.startswith(base + "/")]
+    paths = [(path, t) for t in targets if (path := below(session.target.bases, t)) is not None]
     await asyncio.gather(
-        *(
-            _follow(session, listed, target[len(base) :], f"link:{target}")
-            for target in below[:LINKS_FOLLOWED]
-        )
+        *(_follow(session, listed, path, f"link:{target}") for path, target in paths[:LINKS_FOLLOWED])
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from conformance.reading import Reading
 from conformance.registry import probe
+from conformance.replicas import below
 from conformance.session import ProbeSkipped, Session
 
 CANARY = "zanzibar-quokka-5519"
@@ -81,9 +82,10 @@ async def error_forms(session: Session) -> None:
     plain = await session.shared("chat", "plain", **same)
     await session.call("chat", "problem", headers={"Accept": "application/problem+json"}, **same)
     await session.shared("errors", "catalogue", principal="none")
-    page, base = plain.error.docs_url.value, session.target.base_url.rstrip("/")
-    if isinstance(page, str) and page.startswith(base + "/"):
-        await session.raw("GET", page[len(base) :], "docs_page", principal="none")
+    page = plain.error.docs_url.value
+    path = below(session.target.bases, page) if isinstance(page, str) else None
+    if path is not None:
+        await session.raw("GET", path, "docs_page", principal="none")
 
 
 async def provoke(session: Session, name: str, role: str) -> Reading:

@@ -8,8 +8,10 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 from uuid import uuid4
 
+from conformance.probes.shaping import path_of
 from conformance.reading import Reading, member_of
 from conformance.registry import probe
+from conformance.replicas import below
 from conformance.session import ProbeSkipped, Session
 
 DOCUMENT = """# Invoice
@@ -56,7 +58,7 @@ async def job_run(session: Session) -> None:
     wanted: dict[str, Any] = {"document": DOCUMENT, "idempotency_key": key, **slow}
     submitted = await session.call("submit_job", "submitted", **wanted)
     job = _job_id(submitted)
-    path = _path(session, submitted.header("location"))
+    path = located_path(session, submitted, job)
     if path is not None:
         await session.raw("GET", path, "located")
     has_events = "job_events" in session.dialect.operations
@@ -245,12 +247,21 @@ def _job_id(submitted: Reading) -> str:
     return found.value
 
 
-def _path(session: Session, location: str | None) -> str | None:
-    """Where a Location leads, below the base URL."""
+def located_path(session: Session, submitted: Reading, job: str) -> str | None:
+    """Where the Location of an accepted job leads, below a base URL.
+
+    Between several replicas it may name the address of the balancer, which nobody has told: only the path of just this
+    job is believed to be below that.
+    """
+    location = submitted.header("location")
     if not location:
         return None
-    base = urlsplit(session.target.base_url)
-    found = urlsplit(urljoin(session.target.base_url, location))
-    inside = found[:2] == base[:2] and found.path.startswith(f"{base.path}/") and "/../" not in found.path
-    query = f"?{found.query}" if found.query else ""
-    return found.path.removeprefix(base.path) + query if inside else None
+    url = urljoin(
+        submitted.exchange.sent.url if session.target.replicas else session.target.base_url, location
+    )
+    path = below(session.target.bases, url)
+    if path is None and session.target.replicas:
+        own = path_of(session, "get_job", job_id=job)
+        known = {urlsplit(base).path + own for base in session.target.bases}
+        return own if urlsplit(url).path in known else None
+    return path

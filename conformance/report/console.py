@@ -32,7 +32,9 @@ _CHANGES = {
 
 
 def print_report(report: Report, console: Console) -> None:
-    """Counts per area, then every verdict that needs a reader, then the gate in one line."""
+    """The replicas, counts per area, then every verdict that needs a reader, then the gate in one line."""
+    for line in report.replica_lines:
+        console.print(Text(line))
     console.print(_table(report))
     for verdict in report.worst_first():
         if verdict.result in (Result.FAIL, Result.ERROR, Result.WARN):
@@ -66,7 +68,7 @@ def _print_finding(report: Report, verdict: Verdict, console: Console) -> None:
     if not verdict.expected:
         console.print(Text(f"  {visible(verdict.detail)}"))
         return
-    place = " ".join(p for p in (", ".join(verdict.evidence), verdict.where) if p)
+    place = report.place(verdict)
     console.print(Text(f"  expected  {visible(verdict.expected)}"))
     console.print(Text(f"  seen      {visible(verdict.seen)}" + (f"  ({place})" if place else "")))
     console.print(Text(f"  fix       {requirement.fix}"))

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from conformance.evidence import Evidence, Exchange
+from conformance.replicas import Naming
 from conformance.report.write import write_bytes
 
 
@@ -32,7 +33,11 @@ def har_of(evidence: Evidence) -> dict[str, Any]:
     """The archive as plain data."""
     creator = {"name": "aiconform", "version": evidence.suite_version or "0"}
     ordered = sorted(evidence.exchanges, key=lambda e: e.started_at)
-    return {"log": {"version": "1.2", "creator": creator, "entries": [_entry(e) for e in ordered]}}
+    naming, entries = Naming(evidence), [_entry(e) for e in ordered]
+    for exchange, entry in zip(ordered, entries, strict=True):
+        if replica := naming.replica(exchange.id):
+            entry["_aiconform"]["replica"] = replica
+    return {"log": {"version": "1.2", "creator": creator, "entries": entries}}
 
 
 def _entry(exchange: Exchange) -> dict[str, Any]:

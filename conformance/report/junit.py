@@ -41,6 +41,7 @@ def _suite(root: Element, report: Report, area: str, verdicts: tuple[Verdict, ..
         "suite_version": report.evidence.suite_version,
         "contract_version": report.evidence.contract_version,
     }
+    facts |= dict(line.split(": ", 1) for line in report.replica_lines)
     for name, value in facts.items():
         _element("property", properties, {"name": name, "value": str(value)})
     for verdict in verdicts:
@@ -79,7 +80,7 @@ def _explained(report: Report, verdict: Verdict) -> str:
         "level": verdict.level,
         "expected": verdict.expected,
         "seen": verdict.seen,
-        "at": " ".join([*verdict.evidence[:1], verdict.where]).strip(),
+        "at": report.place(verdict, 1),
         "why": requirement.why,
         "fix": requirement.fix,
         "source": requirement.source,

@@ -26,6 +26,7 @@ def render_markdown(report: Report) -> str:
     parts = [
         f"### Aiconform: {_head(report)}",
         f"{target}, dialect {code(report.dialect.name)}: {judged}, {calls}.",
+        _bullets(plain(line) for line in report.replica_lines),
         _bullets(plain(reason) for reason in report.gate.reasons),
         _changes(report),
         _findings(report),
@@ -63,14 +64,15 @@ def _findings(report: Report) -> str:
     if not found:
         return ""
     rows = [
-        [str(v.result), v.id, _cell(report.requirements[v.id].text), _seen(v)] for v in found[:MAX_FINDINGS]
+        [str(v.result), v.id, _cell(report.requirements[v.id].text), _seen(report, v)]
+        for v in found[:MAX_FINDINGS]
     ]
     more = f"\n\n{len(found) - MAX_FINDINGS} more are in the report." if len(found) > MAX_FINDINGS else ""
     return table(["", "Requirement", "What it asks", "What was seen"], rows) + more
 
 
-def _seen(verdict: Verdict) -> str:
-    place = " ".join(p for p in (*verdict.evidence[:1], verdict.where) if p)
+def _seen(report: Report, verdict: Verdict) -> str:
+    place = report.place(verdict, 1)
     seen = code(_short(verdict.seen or verdict.detail))
     return f"{seen} ({code(place)})" if place else seen
 

@@ -15,6 +15,7 @@ from conformance.evidence import Evidence, Exchange
 from conformance.gate.decide import Gate, decide
 from conformance.gate.policy import Policy
 from conformance.reading import Reading
+from conformance.replicas import Naming, Replicas
 from conformance.report.curl import curl_line
 from conformance.verdict import Result, Verdict
 from spec.catalogue import Requirement, areas
@@ -55,6 +56,22 @@ class Report:
     @cached_property
     def exchanges(self) -> Mapping[str, Exchange]:
         return {e.id: e for e in self.evidence.exchanges}
+
+    @cached_property
+    def naming(self) -> Naming:
+        """What the exchanges are called in prose."""
+        return Naming(self.evidence)
+
+    @property
+    def replica_lines(self) -> list[str]:
+        """``replica 1: http://10.0.0.1/v1``, …; none where there is only one."""
+        replicas = Replicas.of(self.evidence.target)
+        return [replicas.name(base) for base in replicas.bases] if replicas.several else []
+
+    def place(self, verdict: Verdict, most: int | None = None) -> str:
+        """Where a verdict points: its first ``most`` exchanges (default: all), then the place in them."""
+        shown = ", ".join(map(self.naming.exchange, verdict.evidence[:most]))
+        return " ".join(part for part in (shown, verdict.where) if part)
 
     @cached_property
     def tokens(self) -> Mapping[str, int]:
@@ -100,8 +117,10 @@ class Report:
     def _verdict_json(self, verdict: Verdict) -> dict[str, Any]:
         requirement = self.requirements[verdict.id]
         bad = verdict.result in (Result.FAIL, Result.WARN)
+        replicas = [self.naming.replica(identity) for identity in verdict.evidence]
         return {
             **verdict.as_json(),
+            **({"replicas": replicas} if any(replicas) else {}),
             "text": requirement.text,
             "why": requirement.why if bad else "",
             "fix": requirement.fix if bad else "",

@@ -10,6 +10,7 @@ from itertools import groupby
 
 from conformance.evidence import Exchange, ProbeRecord
 from conformance.reading import Reading
+from conformance.replicas import Replicas
 from conformance.report.curl import curl_line
 from conformance.report.exhibit import Shown, excerpt, show
 from conformance.report.model import Report, area_title, counted
@@ -104,11 +105,15 @@ class Page:
         self.report = report
         self.readings = {e.id: Reading(e, report.dialect) for e in report.evidence.exchanges}
         self._exhibited: set[str] = set()
+        self._replicas = Replicas.of(report.evidence.target)
 
-    @property
-    def base(self) -> str:
-        """What the URLs of most requests begin with."""
-        return str(self.report.evidence.target.get("base_url", "")).rstrip("/")
+    def path(self, exchange: Exchange) -> str:
+        """The URL of a request below the base URL; the whole of another one."""
+        return exchange.sent.url.removeprefix(self._replicas.base(exchange.sent.url))
+
+    def replica(self, exchange: Exchange) -> str:
+        """``replica 2: http://10.0.0.2/v1``, or empty where there is only one."""
+        return self._replicas.name(exchange.sent.url)
 
     @property
     def gate(self) -> str:
@@ -141,6 +146,7 @@ class Page:
         tokens = report.tokens
         facts = {
             "Target": str(target.get("base_url", "")),
+            "Replicas": ", ".join(report.replica_lines),
             "Date": f"{started.day} {started:%B %Y, %H:%M} UTC",
             "Dialect": f"{report.dialect.name} ({report.dialect.version})",
             "Model": str(target.get("model") or "the target's default"),
@@ -198,7 +204,7 @@ class Page:
 
     @cached_property
     def limits(self) -> tuple[LimitPicture, ...]:
-        return limit_pictures(list(self.readings.values()))
+        return limit_pictures(list(self.readings.values()), self._replicas)
 
     @cached_property
     def sample(self) -> tuple[Exchange, StreamPicture] | None:

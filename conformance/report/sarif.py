@@ -56,6 +56,7 @@ def render_sarif(report: Report) -> bytes:
         "results": [_result(report, v, index[v.id]) for v in report.verdicts if v.result in _KINDS],
         "properties": {
             "target": report.evidence.target.get("base_url", ""),
+            **({"replicas": report.evidence.target["replicas"]} if report.replica_lines else {}),
             "gatePassed": report.gate.passed,
         },
     }

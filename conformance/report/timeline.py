@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from conformance.reading import Reading
+from conformance.replicas import ONE, Replicas
 from conformance.report.model import counted
 
 WIDTH = 920
@@ -196,17 +197,19 @@ def _caption(reading: Reading) -> str:
     return ", ".join(parts) + "."
 
 
-def limit_pictures(readings: Sequence[Reading], most: int = 3) -> tuple[LimitPicture, ...]:
+def limit_pictures(
+    readings: Sequence[Reading], replicas: Replicas = ONE, most: int = 3
+) -> tuple[LimitPicture, ...]:
     """One picture per probe and principal that met a limit, those with most refusals first."""
     groups: dict[tuple[str, str], list[Reading]] = {}
     for reading in readings:
         groups.setdefault((reading.exchange.probe, reading.exchange.principal), []).append(reading)
     met = [g for g in groups.values() if len(g) >= 3 and any(r.status == 429 for r in g)]
     met.sort(key=lambda g: -sum(r.status == 429 for r in g))
-    return tuple(_limit_picture(sorted(g, key=lambda r: r.exchange.started_at)) for g in met[:most])
+    return tuple(_limit_picture(sorted(g, key=lambda r: r.exchange.started_at), replicas) for g in met[:most])
 
 
-def _limit_picture(burst: Sequence[Reading]) -> LimitPicture:
+def _limit_picture(burst: Sequence[Reading], replicas: Replicas) -> LimitPicture:
     drawn = burst[:MAX_CALLS]
     zero = drawn[0].exchange.started_at
     ends = [r.exchange.started_at - zero + (r.exchange.t_end or 0.0) for r in drawn]
@@ -227,18 +230,20 @@ def _limit_picture(burst: Sequence[Reading]) -> LimitPicture:
         height=TOP + ROW * len(drawn) + 24,
         ticks=axis.ticks(),
         calls=tuple(
-            _call(r, axis, zero, wait, TOP + ROW * i)
+            _call(r, axis, zero, wait, TOP + ROW * i, replicas)
             for i, (r, wait) in enumerate(zip(drawn, asked, strict=True))
         ),
     )
 
 
-def _call(reading: Reading, axis: Axis, zero: float, wait: float, y: float) -> Call:
+def _call(reading: Reading, axis: Axis, zero: float, wait: float, y: float, replicas: Replicas) -> Call:
     exchange = reading.exchange
     start = exchange.started_at - zero
     end = start + (exchange.t_end or 0.0)
     x = axis.x(start)
     status = str(exchange.status) if exchange.status is not None else "none"
+    if replicas.several and (number := replicas.number(exchange.sent.url)):
+        status += f", replica {number}"
     call = Call(exchange.id, _kind(exchange.status), status, y, x, round(max(3.0, axis.x(end) - x), 1))
     if not wait:
         return call

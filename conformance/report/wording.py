@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from conformance.verdict import Result, Verdict
@@ -25,6 +26,9 @@ MEANING: Mapping[Result, str] = {
     Result.NOT_TESTED: "The evidence was never gathered; the reason says what is missing.",
     Result.NOT_OFFERED: "The target does not claim this capability, so the requirement does not apply.",
 }
+_OPTION = re.compile(r"(?<![\w.])--[a-z]")
+"""An option that a detail names; a host name may have two hyphens too."""
+
 _REMEDY_BY_METHOD = {
     "provoked": "Declare a provocation that triggers this behaviour, in the dialect.",
     "two-principals": "Give a second credential: --other-key, or --limited-key for limits, or --narrow-key for scopes.",
@@ -54,6 +58,6 @@ def remedy(verdict: Verdict, requirement: Requirement) -> str:
         return "Run again with a larger --max-calls."
     if "provocation" in verdict.detail:
         return _REMEDY_BY_METHOD["provoked"]
-    if "--" in verdict.detail:
+    if _OPTION.search(verdict.detail):
         return "Run again with that option."
     return _REMEDY_BY_METHOD.get(requirement.method, "Needs a run in which that is seen.")

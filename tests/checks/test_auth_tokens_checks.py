@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -172,12 +173,13 @@ def test_auth_12_wants_a_way_from_the_challenge() -> None:
     challenge = answer(REFUSED, role="challenge", status=401, path="/api/v1/chat")
     good = {"resource": "http://127.0.0.1:8000/api/v1", "authorization_servers": ["https://a.example"]}
 
-    def run(document: dict[str, Any], status: int = 200) -> str:
-        return check(
-            gathered(
-                "resource_metadata", challenge, server(document, "metadata", status), notes={"place": "x"}
-            )
-        )
+    def run(document: dict[str, Any], status: int = 200, replicas: Sequence[str] = ()) -> str:
+        target = {
+            "base_url": "http://127.0.0.1:8000/api/v1",
+            **({"replicas": list(replicas)} if replicas else {}),
+        }
+        metadata = server(document, "metadata", status)
+        return check(gathered("resource_metadata", challenge, metadata, notes={"place": "x"}), target)
 
     run(good)
     for bad in ({"resource": "http://other"}, {"authorization_servers": []}, {"resource": None}):
@@ -188,9 +190,15 @@ def test_auth_12_wants_a_way_from_the_challenge() -> None:
     with pytest.raises(Violation):
         run(good | {"resource": "http://127.0.0.1:8000/api/v"})
     with pytest.raises(Violation, match="resource_metadata"):
-        check(gathered("resource_metadata", challenge, outcome="skipped"))
+        check(gathered("resource_metadata", challenge, outcome="skipped"), {})
     with pytest.raises(Inconclusive, match="AUTH-01"):
-        check(gathered("resource_metadata", answer({}, role="challenge"), outcome="skipped"))
+        check(gathered("resource_metadata", answer({}, role="challenge"), outcome="skipped"), {})
+    both = ("http://127.0.0.1:8000/api/v1", "http://127.0.0.1:8001/api/v1")
+    run(good, replicas=both)
+    with pytest.raises(Inconclusive, match="may be the balancer's address"):
+        run(good | {"resource": "https://balancer.example/api/v1"}, replicas=both)
+    with pytest.raises(Violation):
+        run(good | {"resource": None}, replicas=both)
 
 
 def test_auth_14_wants_the_certificate_with_the_token() -> None:
