@@ -31,7 +31,7 @@ TRIES = 2
 LIMITED = "!429"
 """Suffix of the role of an answer that was refused by a limit and then sent again as told."""
 
-NO_CLIENT = "needs a client: --oauth-token-url, --client-id and --client-secret"
+NO_CLIENT = "needs a client: --oauth-token-url, --client-id and --client-secret, or oauth in aiconform.toml"
 
 HangUp = Callable[[bytes], bool]
 
