@@ -1,8 +1,8 @@
 """Where an OpenAPI document describes the operations that a dialect calls.
 
-A document and a tester may name one API by different addresses: the document by its ``servers``, the tester by the base
-URL. A wrong place is worse than none (``/organization/models`` is not ``/models``), so an operation is taken for the one
-that is called only if the whole address says so, or if one prefix explains the chat operation and all others.
+A document and a tester may name one API by different addresses: the document by its ``servers``, the tester by the
+base URL. A wrong place is worse than none (``/organization/models`` is not ``/models``), so an operation is taken for
+the one that is called only if the whole address says so, or if one prefix explains the chat operation and all others.
 """
 
 from __future__ import annotations

@@ -54,10 +54,6 @@ def flagged(url: str, document: Any, folder: Path) -> set[str]:
 def test_facade_and_document_agree(facade: str, tmp_path: Path) -> None:
     verdicts = judged(facade, DOCUMENT, tmp_path)
     assert {i: v["verdict"] for i, v in verdicts.items()} == dict.fromkeys(IDS, "PASS"), verdicts
-    evidence = [
-        json.loads(line) for p in (tmp_path / "aiconform-report").rglob("*.jsonl") for line in p.open()
-    ]
-    assert evidence or list((tmp_path / "aiconform-report" / "evidence").iterdir())
 
 
 COMPLETION = ("components", "responses", "Completion")
@@ -76,10 +72,6 @@ def _other_status(document: Any) -> None:
     responses = _at(document, "paths", "/chat/completions", "post", "responses")
     responses["201"] = responses.pop("200")
     del responses["default"]
-
-
-def _required_request(document: Any) -> None:
-    _at(document, *ASKED)["required"].append("seed")
 
 
 def _wider_request(document: Any) -> None:
@@ -103,7 +95,6 @@ def _at(document: Any, *keys: str) -> Any:
         (_required_header, "GEN-07"),
         (_other_status, "GEN-07"),
         (_model_list, "GEN-07"),
-        (_required_request, "GEN-06"),
         (_wider_request, "GEN-08"),
     ],
 )
