@@ -16,6 +16,7 @@ from conformance.judge import Bench, evaluate
 from conformance.offers import as_declared, listable_capabilities, listed_capabilities
 from conformance.registry import CHECKS
 from conformance.target import Declared
+from conformance.vendor_document import resolved
 from conformance.verdict import Result, Verdict
 from spec.catalogue import Requirement
 
@@ -167,9 +168,9 @@ def document_claims(document: Mapping[str, Any]) -> tuple[str, ...]:
     found: set[str] = set()
     for operation, item in _operations(document):
         for parameter in (*_list(item.get("parameters")), *_list(operation.get("parameters"))):
-            found |= _of_header(_resolved(document, parameter).get("name"), sent=True)
+            found |= _of_header(resolved(document, parameter).get("name"), sent=True)
         for answer in _values(operation.get("responses")):
-            answer = _resolved(document, answer)
+            answer = resolved(document, answer)
             if "text/event-stream" in (answer.get("content") or {}):
                 found.add("streaming")
             for header in answer.get("headers") or {}:
@@ -190,24 +191,11 @@ def _of_header(name: object, *, sent: bool) -> set[str]:
 
 def _operations(document: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
     for item in _values(document.get("paths")):
-        item = _resolved(document, item)
+        item = resolved(document, item)
         for method in _METHODS:
             operation = item.get(method)
             if isinstance(operation, dict):
                 yield operation, item
-
-
-def _resolved(document: Mapping[str, Any], value: Any) -> Mapping[str, Any]:
-    """A mapping behind a chain of local references; empty where there is none."""
-    for _ in range(8):
-        reference = value.get("$ref") if isinstance(value, dict) else None
-        if not isinstance(reference, str) or not reference.startswith("#/"):
-            return value if isinstance(value, dict) else {}
-        value = document
-        for part in reference[2:].split("/"):
-            key = part.replace("~1", "/").replace("~0", "~")
-            value = value.get(key) if isinstance(value, dict) else None
-    return {}
 
 
 def _list(value: Any) -> list[Any]:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from conformance.target import Target
 from conformance.wire.receiver import Receiver
 
-NO_CLIENT = "needs a client: --oauth-token-url, --client-id and --client-secret"
+NO_CLIENT = "needs a client: --oauth-token-url, --client-id and --client-secret, or oauth in aiconform.toml"
 
 
 class ProbeSkipped(Exception):  # noqa: N818 - a signal

@@ -216,23 +216,36 @@ def _is_loopback(url: str) -> bool:
 
 
 def oauth_client(
-    token_url: str | None, client_id: str | None, client_secret: str | None, redirect_uri: str | None = None
+    token_url: str | None,
+    client_id: str | None,
+    client_secret: str | None,
+    redirect_uri: str | None = None,
+    *,
+    over: OAuth | None = None,
 ) -> OAuth | None:
-    """The client that a tester describes, or None.
+    """The client that a tester describes, or None. ``over``: one that a file describes, for what is not given here.
 
     Raises:
         TargetError: only a part is given, or the URL is none.
     """
+    if over is not None:
+        token_url, client_id = token_url or over.token_url, client_id or over.client_id
+        client_secret, redirect_uri = client_secret or over.client_secret, redirect_uri or over.redirect_uri
+        return OAuth(_token_url(token_url), client_id, client_secret, redirect_uri)
     if token_url is None and client_id is None and client_secret is None:
         if redirect_uri is not None:
             raise TargetError("--oauth-redirect-uri needs --oauth-token-url, --client-id and --client-secret")
         return None
     if not (token_url and client_id and client_secret):
         raise TargetError("give all of --oauth-token-url, --client-id and --client-secret, or none")
-    parts = urlsplit(token_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.fragment:
+    return OAuth(_token_url(token_url), client_id, client_secret, redirect_uri)
+
+
+def _token_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc or parts.fragment:
         raise TargetError("--oauth-token-url is an http(s) URL without credentials in it")
-    return OAuth(token_url, client_id, client_secret, redirect_uri)
+    return text
 
 
 def client_certificate(certificate: str | None, key: str | None) -> ClientCertificate | None:

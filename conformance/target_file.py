@@ -26,10 +26,21 @@ from referencing.jsonschema import DRAFT202012
 from conformance.addresses import replicas_of
 from conformance.budget import Budget, Price
 from conformance.dialects.schema import dialect_schema, problem_in
-from conformance.target import ClientCertificate, Declared, Limits, Target, TargetError, client_certificate
+from conformance.target import (
+    ClientCertificate,
+    Declared,
+    Limits,
+    OAuth,
+    Target,
+    TargetError,
+    client_certificate,
+    oauth_client,
+)
 
 FILE = "aiconform.toml"
 COMMAND_SECONDS = 30.0
+_SOURCES = '{env = "NAME"} or {command = [...]}'
+_USER_IN_URL = re.compile(r"//[^/?#]*@")
 _CREDENTIAL_HEADER = re.compile(r"(?i)authorization|cookie|secret|token|(^|-)key$|api-?key|password")
 
 
@@ -125,12 +136,25 @@ def _literal_secret(document: Mapping[str, Any]) -> str | None:
             for field, value in entries.items() if isinstance(entries, dict) else ():
                 if isinstance(value, str) and (table == "keys" or _CREDENTIAL_HEADER.search(field)):
                     place = f"/targets/{name}/{table}/{field}"
-                    how = '{env = "NAME"} or {command = [...]}'
-                    return f"{place}: {what} does not belong into the file: write {how}"
+                    return f"{place}: {what} does not belong into the file: write {_SOURCES}"
         if "key" in target:
             return f'/targets/{name}/key: write keys = {{main = {{env = "NAME"}}}}; a key does not belong into the file'
         if isinstance(target.get("proxy"), str) and "@" in target["proxy"]:
             return f'/targets/{name}/proxy: a password does not belong into the file: write {{env = "NAME"}}'
+        if problem := _literal_secret_of(target.get("oauth")):
+            return f"/targets/{name}{problem}"
+    return None
+
+
+def _literal_secret_of(client: Any) -> str | None:
+    if client is None:
+        return None
+    if not isinstance(client, dict):
+        return "/oauth: write a table with token_url, client_id and client_secret"
+    if not isinstance(client.get("client_secret", {}), dict):
+        return f"/oauth/client_secret: a secret does not belong into the file: write {_SOURCES}"
+    if _USER_IN_URL.search(str(client.get("token_url"))):
+        return "/oauth/token_url: credentials do not belong into the URL: write client_id and client_secret"
     return None
 
 
@@ -163,6 +187,7 @@ def target_of(file: TargetFile, name: str, dialect: str) -> Target:
         hidden=tuple(v for h, v in headers.items() if v and isinstance(entry["headers"][h], dict)),
         concurrency=entry.get("concurrency", target.concurrency),
         certificate=_certificate(file, entry),
+        oauth=_client(file, name),
         proxy=_text(entry["proxy"], f"{place}/proxy") if "proxy" in entry else None,
         declared=Declared(entry.get("capabilities", {}), entry.get("provocations", {})),
         budget=Budget(None, budget.get("tokens"), budget.get("cost"), budget.get("seconds")),
@@ -188,6 +213,34 @@ def dialect_name(file: TargetFile, name: str) -> str:
     """The dialect of a target; a file's name starts from the folder of ``aiconform.toml``."""
     given = str(file.targets[name].get("dialect", "contract"))
     return str(file.path.parent / given) if given.endswith((".yaml", ".yml")) else given
+
+
+def oauth_of(file: TargetFile, name: str, secret: str) -> OAuth | None:
+    """The client at the authorization server that the target has, if it has one, with this secret.
+
+    Raises:
+        TargetError: its token URL is none.
+    """
+    client = file.targets[name].get("oauth")
+    if client is None:
+        return None
+    try:
+        described = OAuth(client["token_url"], client["client_id"], secret, client.get("redirect_uri"))
+        return oauth_client(None, None, None, over=described)
+    except ValueError:
+        place = f"{file.path}: /targets/{name}/oauth/token_url"
+        raise TargetError(
+            f"{place}: '{client['token_url']}' is not an http(s) URL without a fragment"
+        ) from None
+
+
+def _client(file: TargetFile, name: str) -> OAuth | None:
+    """That client, its secret fetched; none if the secret is optional and not there."""
+    client = file.targets[name].get("oauth")
+    if client is None:
+        return None
+    secret = _secret(client["client_secret"], f"{file.path}: /targets/{name}/oauth/client_secret")
+    return oauth_of(file, name, secret) if secret else None
 
 
 def _certificate(file: TargetFile, entry: Mapping[str, Any]) -> ClientCertificate | None:

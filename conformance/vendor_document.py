@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import yaml
@@ -20,6 +21,7 @@ MAX_VALUES = 5_000_000
 """Values of one document, those of YAML aliases counted each time: a few lines can say billions."""
 
 SECONDS = 20.0
+_MOST_REFERENCES = 8
 
 
 class DocumentError(Exception):
@@ -39,6 +41,34 @@ def read_document(source: str, overlays: Sequence[Path] = ()) -> Mapping[str, An
     for path in overlays:
         document = apply_overlay(document, _parsed(_file(path), str(path), "overlay"), str(path))
     return document
+
+
+def resolved(document: Mapping[str, Any], value: Any) -> Mapping[str, Any]:
+    """An object behind a chain of local references, what stands beside one laid over it; empty if there is none."""
+    beside: dict[str, Any] = {}
+    for _ in range(_MOST_REFERENCES):
+        if not isinstance(value, dict):
+            break
+        reference = value.get("$ref")
+        if not isinstance(reference, str):
+            return {**value, **beside}
+        beside = {**{key: item for key, item in value.items() if key != "$ref"}, **beside}
+        value = _behind(document, reference)
+    return beside
+
+
+def _behind(document: Mapping[str, Any], reference: str) -> Any:
+    """What a local reference (``#/…``, a JSON Pointer by RFC 6901 as URI fragment) means, or None."""
+    if not reference.startswith("#/"):
+        return None
+    value: Any = document
+    for part in unquote(reference[2:]).split("/"):
+        key = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(value, list):
+            value = value[int(key)] if key.isdecimal() and int(key) < len(value) else None
+        else:
+            value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 def apply_overlay(document: Mapping[str, Any], overlay: Mapping[str, Any], name: str) -> dict[str, Any]:

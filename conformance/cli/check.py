@@ -193,7 +193,9 @@ def command(
             certificate=client_certificate(
                 str(client_cert) if client_cert else None, str(client_cert_key) if client_cert_key else None
             ),
-            oauth=oauth_client(oauth_token_url, client_id, client_secret, oauth_redirect_uri),
+            oauth=oauth_client(
+                oauth_token_url, client_id, client_secret, oauth_redirect_uri, over=chosen.client
+            ),
             budget_key=budget_key,
             model=model,
             max_calls=max_calls,

@@ -6,8 +6,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from conformance.budget import Budget, Price
-from conformance.target import Declared, Limits, Target, TargetError
-from conformance.target_file import FILE, TargetFile, dialect_name, read_targets, target_of, target_replicas
+from conformance.target import Declared, Limits, OAuth, Target, TargetError
+from conformance.target_file import (
+    FILE,
+    TargetFile,
+    dialect_name,
+    oauth_of,
+    read_targets,
+    target_of,
+    target_replicas,
+)
 
 
 @dataclass(frozen=True)
@@ -26,6 +34,11 @@ class Chosen:
             return Declared()
         entry = self.file.targets[self.name]
         return Declared(entry.get("capabilities", {}), entry.get("provocations", {}))
+
+    @property
+    def client(self) -> OAuth | None:
+        """The file's OAuth client; its secret, which is not fetched, is empty."""
+        return None if self.file is None else oauth_of(self.file, self.name, "")
 
     def described(self, flags: Target) -> Target:
         """As :meth:`under`, for a plan: no secret is fetched, no file opened."""
@@ -52,7 +65,7 @@ class Chosen:
             base,
             keys={**base.keys, **flags.keys},
             certificate=flags.certificate or base.certificate,
-            oauth=flags.oauth,
+            oauth=_with_secret(flags.oauth, base.oauth),
             model=flags.model or base.model,
             max_calls=flags.max_calls or base.max_calls,
             limits=flags.limits if flags.limits != Limits() else base.limits,
@@ -86,6 +99,13 @@ def choose(argument: str | None, config: Path | None) -> Chosen:
         return Chosen(argument)
     name = file.choose(argument)
     return Chosen(str(file.targets[name]["url"]), dialect_name(file, name), file, name)
+
+
+def _with_secret(client: OAuth | None, file: OAuth | None) -> OAuth | None:
+    """The client of the flags, with the file's secret where they give none; without any secret there is no client."""
+    if client is None or client.client_secret:
+        return client
+    return replace(client, client_secret=file.client_secret) if file else None
 
 
 def _looks_like_an_address(text: str) -> bool:

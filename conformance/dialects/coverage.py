@@ -85,6 +85,9 @@ def _reasons(dialects: list[Dialect]) -> Iterator[str]:
             for name, rule in table.items():
                 if rule.unsupported is not None:
                     reasons.setdefault(rule.unsupported, []).append(f"{kind}`{name}`")
+        for name, offer in dialect.capabilities.items():
+            if offer.state == "offered" and offer.note:
+                reasons.setdefault(offer.note, []).append(f"`{name}`")
         if reasons:
             yield f"**{dialect.name}**\n"
             yield from (f"- {', '.join(names)}: {why}" for why, names in reasons.items())

@@ -10,15 +10,16 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from conformance.described_places import AmbiguousError, Place, parameters_in, places_of
 from conformance.dialects.model import Dialect
 from conformance.probes.generating import GENERATING, cases_of, findings
 from conformance.registry import probe
 from conformance.session import ProbeSkipped, Session
+from conformance.vendor_document import resolved
 
 OPERATIONS = ("chat", "chat_stream", "classify", "models", "model")
 """Those of a dialect that are asked: all that a vendor's format has in one call without a trace left behind."""
@@ -31,7 +32,7 @@ MOST_OUTPUT = 16
 """Tokens that a valid request asks for at most."""
 
 _LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
-_TEMPLATE = re.compile(r"\{[^{}/]*\}")
+_NOT_OURS = ("security", "servers", "callbacks", "parameters")
 
 
 class UndescribedError(ValueError):
@@ -54,7 +55,9 @@ async def described(session: Session) -> None:
     Schemathesis."""
     document = session.target.document or {}
     try:
-        requests = await asyncio.to_thread(requests_of, document, session.dialect, session.target.model)
+        requests = await asyncio.to_thread(
+            requests_of, document, session.dialect, session.target.model, session.target.base_url
+        )
     except UndescribedError as problem:
         raise ProbeSkipped(str(problem)) from None
     found: list[dict[str, Any]] = []
@@ -72,17 +75,23 @@ def _findings(request: Described, reading: Any) -> list[dict[str, Any]]:
         return [{"exchange": reading.exchange.id, "kind": "Unreadable", "message": message}]
 
 
-def requests_of(document: Mapping[str, Any], dialect: Dialect, model: str | None) -> list[Described]:
+def requests_of(
+    document: Mapping[str, Any], dialect: Dialect, model: str | None, base_url: str
+) -> list[Described]:
     """At most :data:`CALLS` requests, the same in every run.
 
     Raises:
         UndescribedError: the document has none of the dialect's operations, or cannot be understood.
     """
-    places = dict(_places(document, dialect))
+    called = {name: dialect.operations[name] for name in OPERATIONS if name in dialect.operations}
+    try:
+        places = places_of(document, called, base_url)
+    except AmbiguousError as problem:
+        raise UndescribedError(str(problem)) from None
     if not places:
-        wanted = ", ".join(f"{o.method} {o.path}" for n, o in dialect.operations.items() if n in OPERATIONS)
+        wanted = ", ".join(f"{o.method} {o.path}" for o in called.values())
         raise UndescribedError(f"the document describes no operation that the dialect calls: {wanted}")
-    pruned = _only(document, set(places.values()))
+    pruned = _only(document, places.values())
     with GENERATING:
         try:
             return list(_requests(pruned, places, model))[:CALLS]
@@ -94,21 +103,21 @@ def requests_of(document: Mapping[str, Any], dialect: Dialect, model: str | None
 
 
 def _requests(
-    document: Mapping[str, Any], places: Mapping[str, tuple[str, str]], model: str | None
+    document: Mapping[str, Any], places: Mapping[str, Place], model: str | None
 ) -> Iterator[Described]:
     import schemathesis
     from schemathesis import GenerationMode
 
     schema = schemathesis.openapi.from_dict(dict(document))
     named = set(_names_of_properties(document))
-    for name, (path, method) in places.items():
-        operation = schema[path][method]
+    for name, place in places.items():
+        operation = schema[place.path][place.method]
         has_body = bool(operation.body)
         for mode, most in ((GenerationMode.POSITIVE, VALID), (GenerationMode.NEGATIVE, INVALID)):
             valid = mode is GenerationMode.POSITIVE
             if not has_body:
                 if valid:
-                    case = operation.Case(path_parameters=_names(path, model))
+                    case = operation.Case(path_parameters=_names(place.path, model))
                     yield Described(case, True, name, None)
                 continue
             # The first that is generated is the plainest, so the last ones are taken.
@@ -120,7 +129,7 @@ def _requests(
 
 
 def _names(path: str, model: str | None) -> dict[str, str]:
-    return {part[1:-1]: model or "" for part in _TEMPLATE.findall(path)}
+    return dict.fromkeys(parameters_in(path), model or "")
 
 
 def _names_of_properties(value: Any) -> Iterator[str]:
@@ -161,42 +170,19 @@ def _encoded(body: Any) -> bytes:
         return b""
 
 
-def _places(document: Mapping[str, Any], dialect: Dialect) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Operation of the dialect, and where the document describes it; each place once."""
-    taken: set[tuple[str, str]] = set()
-    for name in OPERATIONS:
-        operation = dialect.operations.get(name)
-        if operation is None:
-            continue
-        for path, item in document["paths"].items():
-            place = (str(path), operation.method.lower())
-            fresh = isinstance(item, dict) and place[1] in item and place not in taken
-            if fresh and _same(place[0], operation.path):
-                taken.add(place)
-                yield name, place
-                break
-
-
-def _same(described: str, called: str) -> bool:
-    """Whether two path templates mean one place; either may hold the base path that the other leaves to the URL."""
-    one, other = (_TEMPLATE.sub("{}", path.partition("?")[0]) for path in (described, called))
-    return one.endswith(other) or (one != "/" and other.endswith(one))
-
-
-def _only(document: Mapping[str, Any], places: set[tuple[str, str]]) -> dict[str, Any]:
+def _only(document: Mapping[str, Any], places: Iterable[Place]) -> dict[str, Any]:
     """The document with these operations, of which the JSON body varies and nothing else."""
     paths: dict[str, Any] = {}
-    for path, method in places:
-        operation = copy.deepcopy(document["paths"][path][method])
-        operation.pop("security", None)
-        named = [
-            {"name": n[1:-1], "in": "path", "required": True, "schema": {"type": "string"}}
-            for n in _TEMPLATE.findall(path)
+    for place in places:
+        operation = {k: v for k, v in place.operation.items() if k not in _NOT_OURS}
+        operation["parameters"] = [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+            for name in parameters_in(place.path)
         ]
-        operation["parameters"] = named
-        content = (operation.get("requestBody") or {}).get("content")
-        if isinstance(content, dict):
-            operation["requestBody"]["content"] = {k: v for k, v in content.items() if "json" in k}
-        paths.setdefault(path, {})[method] = operation
+        body = dict(resolved(document, operation.get("requestBody")))
+        if isinstance(body.get("content"), dict):
+            body["content"] = {k: v for k, v in body["content"].items() if "json" in k}
+            operation["requestBody"] = body
+        paths.setdefault(place.path, {})[place.method] = copy.deepcopy(operation)
     kept = {k: v for k, v in document.items() if k not in ("paths", "security", "webhooks", "servers")}
     return {**kept, "paths": paths}

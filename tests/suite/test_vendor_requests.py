@@ -20,6 +20,7 @@ from conformance.probes.vendor_requests import CALLS, UndescribedError, requests
 
 SECRET = "sk-a-vendor-key-of-32-characters"
 IDS = ("GEN-05", "GEN-06", "GEN-07", "GEN-08")
+BASE = "https://api.vendor.example/v1"
 TEXT = {"type": "string"}
 DOCUMENT: dict[str, Any] = {
     "openapi": "3.1.0",
@@ -96,7 +97,7 @@ def is_valid(body: Any) -> bool:
 
 @contextmanager
 def vendor(fault: str = "") -> Iterator[tuple[str, list[tuple[str, str, bytes]]]]:
-    """A server in OpenAI's format; ``fault``: ``crash`` on or ``takes`` what is invalid."""
+    """A server in OpenAI's format; ``fault``: ``crash`` on or ``takes`` what is invalid, answer ``accepted`` (202)."""
     asked: list[tuple[str, str, bytes]] = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -123,7 +124,7 @@ def vendor(fault: str = "") -> Iterator[tuple[str, list[tuple[str, str, bytes]]]
                 choice = {"index": 0, "message": message, "finish_reason": "stop"}
                 usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
                 self.answer(
-                    200,
+                    202 if fault == "accepted" else 200,
                     {
                         "id": "c1",
                         "object": "chat.completion",
@@ -191,6 +192,19 @@ def test_a_crash_and_what_should_not_be_answered_are_found(tmp_path: Path) -> No
     assert results(verdicts)[:2] == ["PASS", "WARN"]
 
 
+def test_a_status_that_the_document_does_not_know_is_told(tmp_path: Path) -> None:
+    with vendor("accepted") as (url, _):
+        verdicts, _ = check(tmp_path, url, DOCUMENT)
+    assert results(verdicts) == ["PASS", "PASS", "WARN", "PASS"], verdicts
+    assert "202" in verdicts["GEN-07"]["detail"]
+    described = copy.deepcopy(DOCUMENT)
+    responses = described["paths"]["/v1/chat/completions"]["post"]["responses"]
+    responses["2XX"] = responses.pop("200")
+    with vendor("accepted") as (url, _):
+        verdicts, _ = check(tmp_path, url, described)
+    assert results(verdicts) == ["PASS"] * 4, verdicts
+
+
 def test_a_wrong_document_is_no_failure_of_the_api_and_an_overlay_corrects_it(tmp_path: Path) -> None:
     wrong = copy.deepcopy(DOCUMENT)
     post = wrong["paths"]["/v1/chat/completions"]["post"]
@@ -235,11 +249,11 @@ def test_no_more_is_sent_than_the_budget_has_room_for(tmp_path: Path) -> None:
 )
 def test_a_document_that_is_of_no_use_is_said_to_be(paths: dict[str, Any]) -> None:
     with pytest.raises(UndescribedError, match="document"):
-        requests_of({**DOCUMENT, "paths": paths}, load_dialect("openai-chat"), "m")
+        requests_of({**DOCUMENT, "paths": paths}, load_dialect("openai-chat"), "m", BASE)
 
 
 def test_the_same_requests_in_every_run_and_short_ones() -> None:
-    first, second = (requests_of(DOCUMENT, load_dialect("openai-chat"), "m") for _ in range(2))
+    first, second = (requests_of(DOCUMENT, load_dialect("openai-chat"), "m", BASE) for _ in range(2))
     assert [(r.valid, r.operation, r.body) for r in first] == [(r.valid, r.operation, r.body) for r in second]
     assert len(first) <= CALLS
     valid = [json.loads(r.body) for r in first if r.valid and r.body]
