@@ -125,6 +125,7 @@ mutants: $(STAMP) ## write the index of the mutants, spec/mutants.json, and docs
 
 interop: $(STAMP) ## run the suite on real third-party servers, or CASES="…"; writes docs/results/
 	$(BIN)/python tests/interop/run.py $(CASES)
+	$(if $(CASES),,$(BIN)/python tests/interop/first_run.py)
 	$(if $(CASES),,$(BIN)/python tests/interop/in_front.py)
 
 lock: ## resolve the dependencies anew into requirements.lock

@@ -24,7 +24,7 @@ class Case:
     seconds: float = 60.0
 
 
-def _llmock(*options: str) -> Server:
+def llmock(*options: str) -> Server:
     always = "serve --host 127.0.0.1 --port {port} --log-level warning --stream-chunk-delay-ms 20"
     return Server("llmock", ("llmock", *always.split(), *options))
 
@@ -33,13 +33,13 @@ def _fault(kind: str, named: str) -> Case:
     return Case(
         f"llmock-{kind}",
         f"every stream with the fault `{kind}`",
-        _llmock("--stream-fault", f"{kind}=1"),
+        llmock("--stream-fault", f"{kind}=1"),
         ("--dialect", "openai-chat"),
         (named,),
     )
 
 
-_LITELLM = Server(
+LITELLM = Server(
     "litellm",
     ("litellm", "--config", "proxy.yaml", "--host", "127.0.0.1", "--port", "{port}", "--telemetry", "False"),
     "/health/liveliness",
@@ -50,10 +50,12 @@ _LITELLM = Server(
         "LITELLM_LOG": "ERROR",
     },
     ("litellm/proxy.yaml", "litellm/proxy_keys.py"),
-    upstream=_llmock("--context-window", "4000"),
+    upstream=llmock("--context-window", "4000"),
 )
 
-_TRANSFORMERS = Server(
+LITELLM_KEYS = ("--key", "sk-main", "--other-key", "sk-other", "--limited-key", "sk-limited")
+
+TRANSFORMERS = Server(
     "transformers",
     (
         "transformers",
@@ -83,23 +85,23 @@ _TRANSFORMERS = Server(
 )
 
 CASES = (
-    Case("llmock", "as it is; it has no authentication", _llmock(), ("--dialect", "openai-chat")),
+    Case("llmock", "as it is; it has no authentication", llmock(), ("--dialect", "openai-chat")),
     Case(
         "llmock-quota",
         "10 requests and 2000 tokens per minute and key",
-        _llmock("--rpm", "10", "--tpm", "2000"),
+        llmock("--rpm", "10", "--tpm", "2000"),
         ("--dialect", "openai-chat", "--key", "sk-main", "--limited-key", "sk-limited"),
     ),
     Case(
         "llmock-context",
         "a context window of 500 tokens",
-        _llmock("--context-window", "500"),
+        llmock("--context-window", "500"),
         ("--dialect", f"{DIALECTS}/llmock-context.yaml"),
     ),
     Case(
         "llmock-500",
         "every call answered 500",
-        _llmock("--error-rate", "500=1"),
+        llmock("--error-rate", "500=1"),
         ("--dialect", "openai-chat"),
         ("CON-26",),
     ),
@@ -110,16 +112,13 @@ CASES = (
     Case(
         "litellm",
         "a gateway with LLMock behind it; a second key, and one of 3 requests per minute",
-        _LITELLM,
-        (
-            *("--dialect", f"{DIALECTS}/litellm.yaml", "--model", "up-gpt"),
-            *("--key", "sk-main", "--other-key", "sk-other", "--limited-key", "sk-limited"),
-        ),
+        LITELLM,
+        ("--dialect", f"{DIALECTS}/litellm.yaml", "--model", "up-gpt", *LITELLM_KEYS),
     ),
     Case(
         "transformers",
         "`transformers serve`: inference on a tiny random model; it has no authentication",
-        _TRANSFORMERS,
+        TRANSFORMERS,
         ("--dialect", "openai-chat", "--model", "tiny", "--concurrency", "2"),
     ),
 )

@@ -21,6 +21,7 @@ from conformance.report.saved import read_report
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "docs" / "results"
 PROVENANCE = RESULTS / "runs.yaml"
+FIRST_RUNS = RESULTS / "first-runs.yaml"
 FLAGGED = ("FAIL", "WARN")
 SHOWN = {
     "PASS": "PASS",
@@ -43,6 +44,14 @@ LLMock and the tiny random model are no products: their rows show what the instr
 """
 
 
+FIRST_INTRODUCTION = """\
+## Without a flag
+
+What a newcomer types: `aiconform init URL` in an empty folder, then `aiconform check`. Where one address speaks several
+formats, `init` takes OpenAI's chat completions unless `--dialect` names another.
+"""
+
+
 def publish(name: str, report: dict[str, Any], provenance: dict[str, Any]) -> None:
     """Keep the report of one run, a verdict per line, and where it comes from."""
     RESULTS.mkdir(parents=True, exist_ok=True)
@@ -52,6 +61,16 @@ def publish(name: str, report: dict[str, Any], provenance: dict[str, Any]) -> No
     (RESULTS / f"{name}.json").write_text(text, "utf-8")
     runs = {**_provenances(), name: provenance}
     PROVENANCE.write_text(yaml.safe_dump(runs, sort_keys=True, width=110, allow_unicode=True), "utf-8")
+
+
+def publish_first_run(name: str, row: dict[str, Any]) -> None:
+    """Keep what `init` and `check` without a flag made of one server."""
+    rows = {**_first_runs(), name: row}
+    FIRST_RUNS.write_text(yaml.safe_dump(rows, sort_keys=True, width=110, allow_unicode=True), "utf-8")
+
+
+def _first_runs() -> dict[str, dict[str, Any]]:
+    return yaml.safe_load(FIRST_RUNS.read_text("utf-8")) if FIRST_RUNS.is_file() else {}
 
 
 def reports() -> dict[str, dict[str, Any]]:
@@ -115,7 +134,7 @@ def write_readme() -> None:
 def page() -> str:
     """The page of all that is published, as Markdown."""
     runs = reports()
-    lines = [INTRODUCTION, *_table(runs), ""]
+    lines = [INTRODUCTION, *_table(runs), "", *_first_table()]
     for name, run in runs.items():
         lines += _section(name, run)
     return "\n".join(lines)
@@ -133,6 +152,18 @@ def _table(runs: dict[str, dict[str, Any]]) -> list[str]:
         seconds = run["provenance"]["seconds"]
         lines.append(f"| [{name}]({name}.json) | {judged} | {counts} | {report['calls']} | {seconds} |")
     return lines
+
+
+def _first_table() -> list[str]:
+    lines = [
+        FIRST_INTRODUCTION,
+        "| server | `init` | found | judged | calls | seconds |",
+        "|---|---|---|---:|---:|---:|",
+    ]
+    for name, row in _first_runs().items():
+        figures = " | ".join(str(row[key]) for key in ("judged", "calls", "seconds"))
+        lines.append(f"| {name} | `{row['init']}` | {row['found']} | {figures} |")
+    return [*lines, ""]
 
 
 def _section(name: str, run: dict[str, Any]) -> list[str]:
