@@ -15,7 +15,7 @@ ROUNDS ?= 20
 SECONDS ?= 60
 EXAMPLES ?= 1000
 
-.PHONY: help check serve test coverage test-slow test-adoption lint selftest soak fuzz generated bench bench-load soak-load lock editions dist mutants interop clean up clients notebooks docs docs-examples
+.PHONY: help check serve test coverage test-slow test-nightly test-adoption lint selftest soak fuzz generated bench bench-load soak-load lock editions dist mutants interop clean up clients notebooks docs docs-examples
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,16 +41,19 @@ up: $(STAMP) ## serve two replicas on PostgreSQL and Redis behind HAProxy on por
 	$(BIN)/python -m deploy --port 8000
 
 test: $(STAMP) ## run the tests
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not installs"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not nightly and not installs"
 
 coverage: $(STAMP) ## the same with branch coverage, which takes half as long again
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not installs"
+	$(BIN)/coverage run -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not nightly and not installs"
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --skip-covered --sort=cover | tail -n 40
 
 test-slow: $(STAMP) ## run the tests that wait for whole runs: hostile targets, CI templates, replicas
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m slow
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "slow and not nightly"
+
+test-nightly: $(STAMP) ## the crash tests again, on PostgreSQL
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m nightly
 
 test-adoption: $(STAMP) ## what a newcomer does: clone, install the wheel, generate clients (needs the package registries)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m installs

@@ -26,6 +26,8 @@ from deploy.servers import Postgres
 from reference_impl.store.database import Database
 from reference_impl.store.tables import METADATA
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 AUTH = {"Authorization": "Bearer sk-demo"}
 LEASE_S = 0.6
@@ -157,7 +159,7 @@ def die_everywhere(nursery: Nursery, prepare: Callable[[str], None], ask: Ask, l
     return deaths
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.nightly)])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database of each kind."""
     if request.param == "sqlite":
