@@ -10,6 +10,8 @@ OUT ?= aiconform-report
 DIST ?= dist
 # More than cores, since many tests wait: for windows of limits, deadlines and the end of child processes.
 WORKERS ?= 3
+# Tests of whole runs wait even more.
+WAITERS ?= 4
 CASES ?=
 ROUNDS ?= 20
 SECONDS ?= 60
@@ -50,9 +52,9 @@ coverage: $(STAMP) ## the same with branch coverage, which takes half as long ag
 	$(BIN)/coverage report --skip-covered --sort=cover | tail -n 40
 
 test-slow: $(STAMP) ## run the tests that wait for whole runs: hostile targets, CI templates, replicas
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "slow and not nightly"
+	$(BIN)/python -m pytest -n $(WAITERS) --dist worksteal -m "slow and not nightly"
 
-test-nightly: $(STAMP) ## the crash tests again, on PostgreSQL
+test-nightly: $(STAMP) ## tests of crashes and of state again, on PostgreSQL and Redis
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m nightly
 
 test-adoption: $(STAMP) ## what a newcomer does: clone, install the wheel, generate clients (needs the package registries)

@@ -16,7 +16,7 @@ STATEFUL = (
 )  # fmt: skip
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_references_tests_of_state_hold_on_postgresql_and_redis(home: Path) -> None:
     files = [str(ROOT / f"tests/reference/test_reference_{name}.py") for name in STATEFUL]
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-m", "not slow", *files]
