@@ -211,6 +211,7 @@ def test_a_turn_of_a_session_and_its_key(place: str, *, stream: bool) -> None:
         assert die_everywhere(nursery, sessions.prepare, ask, sessions.look) >= 6
 
 
+@pytest.mark.nightly
 def test_a_turn_of_a_session_over_a_websocket(place: str) -> None:
     with Nursery(place) as nursery:
         sessions = Sessions(nursery)
@@ -244,6 +245,7 @@ def test_a_turn_of_a_session_over_a_websocket(place: str) -> None:
         assert die_everywhere(nursery, sessions.prepare, ask, sessions.look) >= 6
 
 
+@pytest.mark.nightly
 def test_a_deferred_turn_and_its_key(place: str) -> None:
     with Nursery(place) as nursery:
         sessions = Sessions(nursery)
@@ -258,6 +260,7 @@ def test_a_deferred_turn_and_its_key(place: str) -> None:
         assert rows(place, "turns") == len(sessions.ids), "a key made two turns"
 
 
+@pytest.mark.nightly
 def test_the_stream_of_a_deferred_turn(place: str) -> None:
     with Nursery(place) as nursery:
         sessions = Sessions(nursery)
@@ -278,6 +281,7 @@ def test_the_stream_of_a_deferred_turn(place: str) -> None:
         assert die_everywhere(nursery, prepare, ask, sessions.look) >= 6
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     ("path", "body", "table"),
     [
@@ -367,6 +371,7 @@ def test_an_approved_action_is_never_repeated(place: str) -> None:
         actions.assert_every_moment_was_met()
 
 
+@pytest.mark.nightly
 def test_an_action_that_needs_no_approval_is_never_repeated(place: str) -> None:
     with Nursery(place, unasked=True) as nursery:
         actions = Actions(nursery)
