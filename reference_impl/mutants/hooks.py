@@ -73,7 +73,7 @@ class _OneAttempt(StandardWebhooks):
 class _FixedInterval(StandardWebhooks):
     def after(self, attempts: int, status: int | None, retry_after_s: float | None) -> Next:
         found = super().after(attempts, status, retry_after_s)
-        return Next("retry", 0.4) if found.step == "retry" else found
+        return Next("retry", 0.1) if found.step == "retry" else found
 
 
 class _Deaf(StandardWebhooks):
